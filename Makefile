@@ -1,0 +1,40 @@
+# Everything that is needed comes with the first command: a Python 3.11+, make and git are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test check format system clean
+
+demo: $(STAMP)  ## the miniature study, from nothing to the report page
+	$(BIN)/doublings run experiment=mini
+
+test: $(STAMP) system  ## lint, types, import contracts, all tests
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: $(STAMP)  ## the same without the slow tests; under a minute
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" -q
+
+.PHONY: lint
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+system:  ## Debian packages that some tests use; says what it cannot install
+	@scripts/install-system
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v.major}.{v.minor}: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv outputs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What is to be run and what has been: specs, plan, ledger, submission."""

@@ -1,0 +1,152 @@
+"""The command `doublings`: every verb, and nothing that a verb does."""
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.refusal import Refused
+
+# Verbs that compose a grid from Hydra overrides.
+COMPOSING = ("run", "plan")
+OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+EVERYTHING = {**OVERRIDES, "allow_interspersed_args": True}
+
+app = typer.Typer(
+    help="What does each doubling of fine-tuning data buy?\n\n"
+    "Declare a study, run it, read the curve: `doublings run experiment=mini`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Study = Annotated[str, typer.Argument(help="name of a study, or its folder")]
+Outputs = Annotated[Path, typer.Option(help="where results lie")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else there")]
+
+
+@app.command(context_settings=OVERRIDES)
+def run(context: typer.Context) -> None:
+    """Make what is missing of a study; takes Hydra overrides.
+
+    doublings run experiment=mini amount=256,512 strategy=queries
+    """
+    raise typer.Exit(_verb("grids").run(context.args))
+
+
+@app.command(context_settings=OVERRIDES)
+def plan(context: typer.Context) -> None:
+    """Show what `run` would make and what it would cost; takes Hydra overrides.
+
+    doublings plan experiment=mini format=json
+    """
+    raise typer.Exit(_verb("grids").plan(context.args))
+
+
+@app.command()
+def status(
+    study: Study,
+    outputs: Outputs = Path("outputs"),
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="refresh until everything is done")] = False,
+    json: Json = False,
+) -> None:
+    """How far a study is.
+
+    doublings status mini --watch
+    """
+    verb = _verb("status")
+    raise typer.Exit(verb.watch(study, outputs) if watch else verb.show(study, outputs, as_json=json))
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def why(
+    study: Study, context: typer.Context, outputs: Outputs = Path("outputs"), *, json: Json = False
+) -> None:
+    """What a cell is made from, how far it is, and how it differs from its nearest neighbour on disk.
+
+    doublings why mini strategy=queries amount=512 seed=0
+    """
+    raise typer.Exit(_verb("why").show(study, context.args, outputs, as_json=json))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def report(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
+    """Write the report page of a study anew, with its figures and tables.
+
+    doublings report mini
+    """
+    folder = _verb("study").find(study, outputs).root
+    _hand_over("analysis", "report", str(folder), *context.args)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def verify(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
+    """Prove from the files that subsets nest and nothing changed; overlap of sources, contamination.
+
+    doublings verify mini
+    """
+    found = _verb("study").find(study, outputs)
+    number, _ = found.latest()
+    _hand_over(
+        "experiments", "verify", str(found.plans / f"{number}.json"), str(found.outputs), *context.args
+    )
+
+
+@app.command(context_settings=EVERYTHING)
+def fit(context: typer.Context) -> None:
+    """Fit accuracy against amount on any tidy table, without a study.
+
+    doublings fit TABLE.csv --amount n --value accuracy --by model --percent
+    """
+    _hand_over("analysis", "fit", *context.args)
+
+
+@app.command(context_settings=EVERYTHING)
+def grade(context: typer.Context) -> None:
+    """Grade completions in any JSONL file.
+
+    doublings grade FILE.jsonl --benchmark gsm8k --json
+    """
+    _hand_over("experiments", "grade", *context.args)
+
+
+def main() -> None:
+    """Run the command line; a refusal is one sentence on stderr and exit code 2."""
+    arguments = sys.argv[1:]
+    try:
+        if "-sc" in arguments or "--shell-completion" in arguments:
+            # The shell asks for completions; where the verb stands only the line itself tells.
+            sys.exit(_completions(arguments))
+        app(arguments, prog_name="doublings")
+    except Refused as refusal:
+        sys.stderr.write(f"doublings: {refusal}\n")
+        sys.exit(2)
+
+
+def _completions(arguments: list[str]) -> int:
+    verbs = [
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    ]
+    asked = [argument for argument in arguments if argument not in verbs]
+    complete: Callable[..., int] = _verb("compose").complete
+    return complete(asked, verbs, COMPOSING)
+
+
+def _verb(module: str) -> Any:
+    """The module behind a verb, imported only when it is wanted: `--help` must not wait for Hydra."""
+    return importlib.import_module(f"orchestrator.{module}")
+
+
+def _hand_over(package: str, *arguments: str) -> None:
+    """A verb that belongs to another room runs there, as a command."""
+    raise typer.Exit(subprocess.run([sys.executable, "-m", package, *arguments]).returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The store: artifacts on the shared file system, each complete or absent."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.files import flush, read_json, write_json
+from orchestrator.identity import KINDS, Artifact, Kind
+
+MANIFEST = "manifest.json"
+
+
+class Store:
+    """Folders `<outputs>/artifacts/<kind>/<key>`, published by one atomic rename."""
+
+    def __init__(self, outputs: Path) -> None:
+        self.root = outputs / "artifacts"
+
+    def folder(self, kind: Kind, key: str) -> Path:
+        """Where the artifact lies, or will lie."""
+        return self.root / kind / key
+
+    def has(self, kind: Kind, key: str) -> bool:
+        """Whether the artifact is complete."""
+        return (self.folder(kind, key) / MANIFEST).exists()
+
+    def keys(self, kind: Kind) -> set[str]:
+        """All complete artifacts of a kind, by one listing of its folder."""
+        folder = self.root / kind
+        if not folder.is_dir():
+            return set()
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".")]
+        return {name for name in names if (folder / name / MANIFEST).exists()}
+
+    def complete(self, artifacts: Iterable[Artifact]) -> set[str]:
+        """The keys of those that are complete."""
+        on_disk = {kind: self.keys(kind) for kind in KINDS}
+        return {artifact.key for artifact in artifacts if artifact.key in on_disk[artifact.kind]}
+
+    def manifest(self, kind: Kind, key: str) -> dict[str, Any]:
+        """What was written beside the payload. Raises FileNotFoundError for what is not complete."""
+        manifest: dict[str, Any] = read_json(self.folder(kind, key) / MANIFEST)
+        return manifest
+
+    def start(self, artifact: Artifact) -> Path:
+        """A private folder to make the artifact in, on the same file system as its final place."""
+        folder = self.root / artifact.kind / f".{artifact.key}.{os.getpid()}.{secrets.token_hex(4)}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def publish(
+        self, artifact: Artifact, made: Path, summary: Mapping[str, Any], provenance: Mapping[str, Any]
+    ) -> bool:
+        """Write the manifest and move the folder into place; False if another maker was first.
+
+        Raises OSError where the disk refuses: then nothing is visible and the private folder is gone.
+        """
+        try:
+            files = {name: _described(made / name) for name in _payload(made)}
+            manifest = {
+                "kind": artifact.kind,
+                "key": artifact.key,
+                "spec": artifact.spec,
+                "inputs": dict(artifact.inputs),
+                "summary": dict(summary),
+                "files": files,
+                "provenance": dict(provenance),
+            }
+            write_json(made / MANIFEST, manifest)
+            flush(made / MANIFEST)
+            return self._move(artifact, made)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def discard_unfinished(self, artifact: Artifact) -> None:
+        """Remove what dead makers left; only the holder of the artifact's lease may call this."""
+        for stale in (self.root / artifact.kind).glob(f".{artifact.key}.*"):
+            shutil.rmtree(stale, ignore_errors=True)
+
+    def _move(self, artifact: Artifact, made: Path) -> bool:
+        final = self.folder(artifact.kind, artifact.key)
+        if final.exists() and not (final / MANIFEST).exists():
+            # Somebody took the manifest away by hand: what is left is not an artifact.
+            final.rename(made.with_name(f"{made.name}.without-manifest"))
+        try:
+            made.rename(final)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                return False
+            raise
+        with contextlib.suppress(OSError):  # some shared file systems cannot flush a folder
+            flush(final.parent)
+        return True
+
+
+def _payload(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """Digest and size of a payload file, which is on the disk when this returns."""
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    flush(path)
+    return {"sha256": sha256, "bytes": path.stat().st_size}

@@ -1,0 +1,64 @@
+"""What a plan must know of the data before it can name anything: digests, sizes, stage versions, costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator.identity import canonical
+from orchestrator.specs import Source, TableSource
+
+
+class Oracle(Protocol):
+    """Whoever answers questions about stages; a StageProcess does."""
+
+    def ask(self, request: Mapping[str, Any]) -> Any:
+        """The result of one request."""
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """A data source as it enters keys, and where to read it."""
+
+    identity: Mapping[str, Any]
+    n_rows: int
+    places: Mapping[str, Any]  # digest -> the source in full; empty for symbolic sources
+
+
+@dataclass
+class Facts:
+    """Answers, each asked for once."""
+
+    oracle: Oracle
+    _known: dict[str, Any] = field(default_factory=dict)
+
+    def versions(self) -> dict[str, int]:
+        """The version of each stage's code, and of the grader."""
+        versions: dict[str, int] = self._ask({"ask": "versions"})
+        return versions
+
+    def source(self, source: Source, answer: str | None) -> SourceFacts:
+        """Content digest and size. With `answer` every item must have a reference that the rule reads.
+
+        Raises Refused for a file that cannot be read or is malformed.
+        """
+        dump = source.model_dump(mode="json")
+        if isinstance(source, TableSource) and source.path is not None:
+            dump["path"] = str(Path(source.path).expanduser().resolve())
+        known = self._ask({"ask": "inspect", "source": dump, "answer": answer})
+        if not isinstance(source, TableSource):
+            return SourceFacts(dump, known["n_rows"], {})
+        columns = {"query": source.query, "response": source.response, "source": source.source}
+        identity = {"kind": "table", "digest": known["digest"], **columns}
+        return SourceFacts(identity, known["n_rows"], {known["digest"]: dump})
+
+    def pool_size(self, spec: Mapping[str, Any], places: Mapping[str, Any]) -> dict[str, int]:
+        """`n_rows`, `n_queries` and `n_sources` of a pool that is not made yet."""
+        size: dict[str, int] = self._ask({"ask": "size", "spec": spec, "places": places})
+        return size
+
+    def _ask(self, request: Mapping[str, Any]) -> Any:
+        question = canonical(request)
+        if question not in self._known:
+            self._known[question] = self.oracle.ask(request)
+        return self._known[question]

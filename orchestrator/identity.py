@@ -1,0 +1,42 @@
+"""What an artifact is: the hash of everything that can change a number in the paper."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["pool", "base", "checkpoint", "completions", "record"]
+# The order in which one is made from another.
+KINDS: tuple[Kind, ...] = ("pool", "base", "checkpoint", "completions", "record")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One thing to be made. `spec` and `inputs` are its identity; the rest is for people and machines."""
+
+    kind: Kind
+    key: str
+    spec: Mapping[str, Any]
+    inputs: Mapping[str, str]  # role -> key
+    places: Mapping[str, Any] = field(default_factory=dict)  # digest of a data source -> where to read it
+    label: str = ""
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no white space, the same in every process.
+
+    Raises TypeError for what JSON does not know and ValueError for numbers that are not finite: whatever
+    cannot be written the same way everywhere has no identity.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """128 bits of BLAKE2b over the canonical JSON, as 32 hexadecimal digits."""
+    return hashlib.blake2b(canonical(value).encode(), digest_size=16).hexdigest()
+
+
+def key_of(kind: Kind, spec: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """The key of an artifact; a change of place, cluster or label cannot reach it."""
+    return digest({"kind": kind, "spec": spec, "inputs": dict(inputs)})

@@ -1,0 +1,230 @@
+"""From cells to the artifacts they need, each named by what makes it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from orchestrator import amounts
+from orchestrator.artifacts import Store
+from orchestrator.facts import Facts
+from orchestrator.identity import Artifact, Kind, canonical, key_of
+from orchestrator.refusal import Refused
+from orchestrator.specs import Benchmark, Cell, Data, SeedStrategy, Strategy
+
+T = TypeVar("T")
+SEEDS_ALONE = SeedStrategy(kind="seed", name="seed")
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell, and the keys of all that it needs."""
+
+    axes: Mapping[str, Any]
+    cell: Cell
+    amount: int  # rows (or queries) of the pool, resolved
+    pool: str
+    base: str
+    checkpoint: str | None  # None: the base itself is evaluated
+    completions: Mapping[str, str]  # benchmark -> key
+    records: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study needs: its cells, and every artifact once, inputs before what is made from them."""
+
+    cells: tuple[PlannedCell, ...]
+    artifacts: Mapping[str, Artifact]
+
+
+@dataclass
+class Planner:
+    """Derives artifacts from cells; what cells share is derived once."""
+
+    facts: Facts
+    store: Store
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    # By the identity of the specs, which `check.cells` makes one object where they are equal. The plan's
+    # cells keep them alive, so no identity is given out twice.
+    _shared: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def plan(self, points: Iterable[tuple[Mapping[str, Any], Cell]]) -> Plan:
+        """Raises Refused for a cell that cannot be: amount above the pool, unreadable data, and so on."""
+        cells = tuple(self._cell(axes, cell) for axes, cell in points)
+        return Plan(cells, self.artifacts)
+
+    def _cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
+        amounts.parse(cell.amount)
+        pool = self._pool(cell.data, cell.strategy)
+        seed = self._pool(cell.data, SEEDS_ALONE)
+        base = self._base(cell, seed)
+        amount = self._amount(cell, pool, seed)
+        if amount:
+            checkpoint = self._checkpoint(cell, base, pool, amount, seed if cell.subset.with_seed else None)
+        elif cell.subset.with_seed:
+            # Nothing beside the seed set: the same thing as the seed set whole, and the same artifact.
+            size = self._pool_size(seed, cell.subset.unit)
+            checkpoint = self._checkpoint(cell, base, seed, size, None)
+        else:
+            checkpoint = None
+        weights = checkpoint or base
+        tests = {name: self._evaluation(cell, name, weights) for name in cell.evaluate.benchmarks}
+        return PlannedCell(
+            _axes(axes, cell, amount),
+            cell,
+            amount,
+            pool.key,
+            base.key,
+            checkpoint.key if checkpoint else None,
+            {name: completions.key for name, (completions, _) in tests.items()},
+            {name: record.key for name, (_, record) in tests.items()},
+        )
+
+    def _amount(self, cell: Cell, pool: Artifact, seed: Artifact) -> int:
+        unit = cell.subset.unit
+        return amounts.resolve(
+            cell.amount,
+            cell.subset,
+            self._pool_size(pool, unit),
+            self._pool_size(seed, unit) if cell.subset.with_seed else 0,
+            cell.strategy.name,
+        )
+
+    def _pool_size(self, pool: Artifact, unit: str) -> int:
+        def size() -> dict[str, int]:
+            if self.store.has("pool", pool.key):
+                summary: dict[str, int] = self.store.manifest("pool", pool.key)["summary"]
+                return summary
+            return self.facts.pool_size(pool.spec, pool.places)
+
+        sizes = self._once(("size", pool.key), size)
+        return int(sizes["n_rows" if unit == "examples" else "n_queries"])
+
+    def _pool(self, data: Data, strategy: Strategy) -> Artifact:
+        def derive() -> Artifact:
+            seed = self.facts.source(data.seed, None)
+            tests = [self.facts.source(source, None) for source in data.decontaminate.values()]
+            chosen = strategy.model_dump(mode="json")
+            places = {**seed.places, **{d: p for test in tests for d, p in test.places.items()}}
+            if strategy.kind == "table":
+                table = self.facts.source(strategy.source, None)
+                chosen["source"] = dict(table.identity)
+                places.update(table.places)
+            spec = {
+                "version": self.facts.versions()["pool"],
+                "seed": dict(seed.identity),
+                "strategy": chosen,
+                "decontaminate": sorted((dict(test.identity) for test in tests), key=canonical),
+            }
+            return self._artifact("pool", spec, {}, strategy.name, places)
+
+        return self._once(("pool", id(data), id(strategy)), derive)
+
+    def _base(self, cell: Cell, seed: Artifact) -> Artifact:
+        model = cell.model
+
+        def derive() -> Artifact:
+            source = cell.data.seed
+            if source.kind != "symbolic" and (model.tokenizer == "words" or model.pretrain):
+                raise Refused(
+                    f"model '{model.name}' learns words of a symbolic world, but data '{cell.data.name}' "
+                    "is a table: choose a model with tokenizer=bpe and pretrain=null"
+                )
+            spec = {
+                "version": self.facts.versions()["base"],
+                "model": model.model_dump(mode="json", exclude={"name"}),
+                "world": source.world.model_dump(mode="json") if source.kind == "symbolic" else None,
+                "decontaminate": seed.spec["decontaminate"],
+            }
+            inputs = {"seed": seed.key} if model.tokenizer == "bpe" else {}
+            return self._artifact("base", spec, inputs, model.name, seed.places)
+
+        return self._once(("base", id(model), seed.key), derive)
+
+    def _checkpoint(
+        self, cell: Cell, base: Artifact, pool: Artifact, amount: int, seed: Artifact | None
+    ) -> Artifact:
+        spec = {
+            "version": self.facts.versions()["checkpoint"],
+            "train": cell.train.model_dump(mode="json"),
+            "train_seed": cell.train_seed,
+            "subset": {
+                "n": amount,
+                "unit": cell.subset.unit,
+                "order": cell.subset.order,
+                "seed": cell.subset_seed,
+            },
+            "prompt": cell.model.prompt,
+        }
+        inputs = {"base": base.key, "pool": pool.key, **({"seed": seed.key} if seed else {})}
+        return self._artifact("checkpoint", spec, inputs, _label(cell, amount), {})
+
+    def _evaluation(self, cell: Cell, name: str, weights: Artifact) -> tuple[Artifact, Artifact]:
+        """The completions and the record of one benchmark."""
+        asked, answers, places = self._benchmark(cell, name)
+        label = f"{weights.label} on {name}"
+        completions = self._artifact("completions", asked, {"weights": weights.key}, label, places)
+        record = self._artifact("record", answers, {"completions": completions.key}, label, places)
+        return completions, record
+
+    def _benchmark(self, cell: Cell, name: str) -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
+        benchmark: Benchmark = cell.evaluate.benchmarks[name]
+
+        def derive() -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
+            source = self.facts.source(benchmark.source, benchmark.answer)
+            versions = self.facts.versions()
+            asked = {
+                "version": versions["completions"],
+                "source": dict(source.identity),
+                "prompt": cell.model.prompt,
+                "max_new_tokens": benchmark.max_new_tokens,
+                "likelihood": benchmark.likelihood,
+                "engine": cell.evaluate.engine,
+                "dtype": cell.evaluate.dtype,
+                "context": cell.model.context,
+            }
+            answers = {
+                "version": versions["record"],
+                "grader": versions["grader"],
+                "answer": benchmark.answer,
+                "source": dict(source.identity),
+            }
+            return asked, answers, source.places
+
+        return self._once(("benchmark", name, id(cell.evaluate), id(cell.model)), derive)
+
+    def _artifact(
+        self, kind: Kind, spec: dict[str, Any], inputs: dict[str, str], label: str, places: Mapping[str, Any]
+    ) -> Artifact:
+        key = key_of(kind, spec, inputs)
+        if key not in self.artifacts:
+            self.artifacts[key] = Artifact(kind, key, spec, inputs, places, label)
+        return self.artifacts[key]
+
+    def _once(self, name: tuple[object, ...], derive: Callable[[], T]) -> T:
+        if name not in self._shared:
+            self._shared[name] = derive()
+        value: T = self._shared[name]
+        return value
+
+
+def _axes(axes: Mapping[str, Any], cell: Cell, amount: int) -> dict[str, Any]:
+    """What tells cells apart: what every study has, then whatever else this one varies."""
+    known = {
+        "model": cell.model.name,
+        "strategy": cell.strategy.name,
+        "amount": amount,
+        "subset_seed": cell.subset_seed,
+        "train_seed": cell.train_seed,
+    }
+    # `seed` only moves the other two.
+    return {**known, **{name: value for name, value in axes.items() if name not in (*known, "seed")}}
+
+
+def _label(cell: Cell, amount: int) -> str:
+    seeds = (
+        f"seed {cell.train_seed}"
+        if cell.subset_seed == cell.train_seed
+        else f"subset seed {cell.subset_seed}, train seed {cell.train_seed}"
+    )
+    return f"{cell.strategy.name} {amount} {seeds}"

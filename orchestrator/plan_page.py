@@ -1,0 +1,93 @@
+"""What `plan` prints for people: cells, artifacts, cost, subset sizes, anything suspicious."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.estimate import Cost
+from orchestrator.identity import KINDS
+from orchestrator.prepare import Prepared
+from orchestrator.progress import duration
+from orchestrator.reconcile import difference
+
+
+def show(prepared: Prepared, console: Console) -> None:
+    """Tables and notes; nothing is written anywhere else."""
+    cluster = prepared.settings.cluster
+    to_make = prepared.to_make
+    console.print(f"study '{prepared.study.name}': {len(prepared.plan.cells)} cells", highlight=False)
+    console.print(_subsets(prepared))
+    console.print(_artifacts(prepared))
+    left = _total(prepared.costs[key] for key in to_make)
+    console.print(
+        f"to make: {left.tokens:,} tokens, {left.flops:.2g} FLOPs, {size(left.bytes)} on disk; "
+        f"about {duration(left.seconds / cluster.workers)} with {cluster.workers} workers "
+        f"at {cluster.flops_per_second:.2g} FLOP/s each (cluster.flops_per_second)",
+        highlight=False,
+        soft_wrap=True,
+    )
+    newest = prepared.study.latest() if prepared.study.plans.is_dir() else None
+    if newest and newest[1]["cells"] != prepared.document()["cells"]:
+        console.print(difference(newest[1], prepared.document()), highlight=False, soft_wrap=True)
+    for note in prepared.notes:
+        console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _subsets(prepared: Prepared) -> Table:
+    table = Table(title="subsets", title_justify="left")
+    for heading in ("strategy", "amounts (rows of the pool)", "seeds (subset, train)", "drawn as"):
+        table.add_column(heading)
+    amounts: dict[tuple[str, str], set[int]] = defaultdict(set)
+    seeds: dict[tuple[str, str], set[tuple[int, int]]] = defaultdict(set)
+    for planned, drawn_as in zip(prepared.plan.cells, prepared.references, strict=True):
+        group = (planned.cell.strategy.name, f"line '{drawn_as}'" if drawn_as else "points")
+        amounts[group].add(planned.amount)
+        seeds[group].add((planned.cell.subset_seed, planned.cell.train_seed))
+    for group, sizes in amounts.items():
+        pairs = ", ".join(f"({subset}, {train})" for subset, train in sorted(seeds[group]))
+        table.add_row(group[0], ", ".join(str(size) for size in sorted(sizes)), pairs, group[1])
+    return table
+
+
+def _artifacts(prepared: Prepared) -> Table:
+    table = Table(title="artifacts", title_justify="left")
+    table.add_column("kind")
+    for heading in ("in all", "on disk", "to make", "tokens", "FLOPs", "time of one worker"):
+        table.add_column(heading, justify="right")
+    to_make = prepared.to_make
+    for kind in KINDS:
+        keys = [key for key, artifact in prepared.plan.artifacts.items() if artifact.kind == kind]
+        missing = [key for key in keys if key in to_make]
+        cost = _total(prepared.costs[key] for key in missing)
+        on_disk = sum(key in prepared.complete for key in keys)
+        row = (
+            len(keys),
+            on_disk,
+            len(missing),
+            f"{cost.tokens:,}",
+            f"{cost.flops:.2g}",
+            duration(cost.seconds),
+        )
+        table.add_row(kind, *(str(cell) for cell in row))
+    return table
+
+
+def _total(costs: Iterable[Cost]) -> Cost:
+    known = list(costs)
+    return Cost(
+        sum(cost.tokens for cost in known),
+        sum(cost.flops for cost in known),
+        sum(cost.bytes for cost in known),
+        sum(cost.seconds for cost in known),
+    )
+
+
+def size(n_bytes: float) -> str:
+    """`512 B`, `1.3 GB`; powers of ten, as disks are sold."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} TB"

@@ -1,0 +1,112 @@
+"""From a composed grid to a plan with its costs; nothing is written here."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.estimate import Cost, estimate
+from orchestrator.facts import Facts
+from orchestrator.identity import Artifact
+from orchestrator.ledger import Ledger, wanted
+from orchestrator.plan import Plan, PlannedCell, Planner
+from orchestrator.refusal import Refused
+from orchestrator.specs import Cell, Settings
+from orchestrator.stages import StageProcess
+from orchestrator.study import StudyFolder, document, reference
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study that could be run now."""
+
+    settings: Settings
+    outputs: Path
+    study: StudyFolder
+    ledger: Ledger
+    plan: Plan
+    costs: Mapping[str, Cost]
+    references: Sequence[str | None]  # of each cell, see study.reference
+    complete: frozenset[str]
+    notes: tuple[str, ...]
+
+    @property
+    def to_make(self) -> dict[str, Artifact]:
+        """What is missing, derived backwards from the records."""
+        return wanted(self.plan.artifacts, set(self.complete))
+
+    def document(self) -> dict[str, Any]:
+        """The plan as a file or as JSON for machines."""
+        return document(self.settings, self.plan, dict(enumerate(self.references)), self.costs)
+
+
+def prepare(
+    settings: Settings, points: Iterable[tuple[Mapping[str, Any], Cell]], notes: Iterable[str]
+) -> Prepared:
+    """Raises Refused for input that is wrong, before anything is written."""
+    outputs = Path(settings.outputs).expanduser().resolve()
+    _refuse_unwritable(outputs)
+    ledger = Ledger.at(outputs)
+    with StageProcess() as oracle:
+        plan = Planner(Facts(oracle), ledger.store).plan(points)
+        costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster.flops_per_second)
+    lines = settings.analysis.references
+    references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]
+    complete = ledger.store.complete(plan.artifacts.values())
+    suspicious = _suspicious(plan.cells, references)
+    return Prepared(
+        settings,
+        outputs,
+        StudyFolder(outputs, settings.study),
+        ledger,
+        plan,
+        costs,
+        references,
+        frozenset(complete),
+        (*notes, *suspicious),
+    )
+
+
+def _refuse_unwritable(outputs: Path) -> None:
+    """By the nearest folder that exists, so that refusing leaves nothing behind."""
+    nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
+    if not nearest.is_dir():
+        raise Refused(f"outputs={outputs} cannot be a folder: {nearest} is a file")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise Refused(f"outputs={outputs} is not writable ({nearest}): choose another with outputs=PATH")
+
+
+def _suspicious(cells: Sequence[PlannedCell], references: Sequence[str | None]) -> list[str]:
+    """What a careful colleague would ask about before the first job starts."""
+    curves: dict[str, set[int]] = defaultdict(set)
+    chains: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    outside: set[str] = set()
+    for planned, drawn_as in zip(cells, references, strict=True):
+        cell = planned.cell
+        screened = [source.model_dump_json() for source in cell.data.decontaminate.values()]
+        outside |= {
+            name
+            for name, benchmark in cell.evaluate.benchmarks.items()
+            if benchmark.source.model_dump_json() not in screened
+        }
+        if drawn_as is None:
+            curves[cell.strategy.name].add(planned.amount)
+            chains[cell.strategy.name].add((cell.subset_seed, cell.train_seed))
+    few = [name for name, amounts in curves.items() if len(amounts) < 3]
+    alone = [name for name, seeds in chains.items() if len(seeds) < 3]
+    notes = []
+    if few:
+        notes.append(f"{_listed(few)}: fewer than 3 amounts, a line through them cannot be questioned")
+    if alone:
+        notes.append(f"{_listed(alone)}: fewer than 3 seeds, subset luck will not be in the interval")
+    if outside:
+        notes.append(
+            f"benchmark {_listed(outside)} is not in data.decontaminate: pools are not screened against it"
+        )
+    return notes
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

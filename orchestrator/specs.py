@@ -1,0 +1,225 @@
+"""The vocabulary: what one cell is, as strict frozen values that YAML must match to the letter."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Spec(BaseModel):
+    """A value that crosses a file: frozen, strict, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Rate = Annotated[float, Field(gt=0.0)]
+Operation = Literal["numbers", "fractions", "concepts", "conditional", "complexity"]
+# YAML has lists where a frozen value needs tuples.
+Operations = Annotated[tuple[Operation, ...], Field(strict=False, min_length=1)]
+
+
+class World(Spec):
+    """The symbolic world of the miniature: word problems that hinge on long-tailed hidden facts."""
+
+    seed: Seed
+    n_units: Count  # facts of the world, ranked by how common they are
+    n_everyday_units: Count  # facts that the base model already knows, disjoint from the others
+    zipf_alpha: Rate
+    zipf_offset: Rate
+
+
+class SymbolicSource(Spec):
+    """Problems drawn from the symbolic world."""
+
+    kind: Literal["symbolic"]
+    world: World
+    part: Literal["seed", "test", "ood"]
+    n_items: Count
+
+
+class TableSource(Spec):
+    """Problems read from a JSONL or Parquet file, a folder of them, or a data set of the hub.
+
+    `path` is a file, or a folder that holds `<split>.jsonl` or the hub's own layout; without it,
+    `repo` (with `config` and `revision`) names a data set of the hub. Only the digest of the content
+    enters a key, never the place it was read from.
+    """
+
+    kind: Literal["table"]
+    path: str | None = None
+    repo: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    split: str
+    query: str  # column with the problem
+    response: str  # column with the solution
+    source: str | None = None  # column that names the seed problem; None: pairing by source is off
+
+
+Source = Annotated[SymbolicSource | TableSource, Field(discriminator="kind")]
+
+
+class Data(Spec):
+    """Seed problems, and the benchmarks whose items no pool may contain."""
+
+    name: str
+    path: str | None = None  # a folder that the sources below may refer to; never part of identity
+    seed: Source
+    decontaminate: dict[str, Source]
+
+
+class SeedStrategy(Spec):
+    """The seed problems alone."""
+
+    kind: Literal["seed"]
+    name: str
+
+
+class SymbolicStrategy(Spec):
+    """Augmentation by the generator of the symbolic world.
+
+    With `operations` every row is a new query made from a seed query by one of them; without, every
+    row is another reasoning path to a seed query.
+    """
+
+    kind: Literal["symbolic"]
+    name: str
+    operations: Annotated[tuple[Operation, ...], Field(strict=False)]
+    new_fact_share: Share  # how often operations other than `numbers` bring in another fact
+    rows: Count
+    generator_seed: Seed
+
+
+class TableStrategy(Spec):
+    """An augmented set that exists already."""
+
+    kind: Literal["table"]
+    name: str
+    source: TableSource
+
+
+Strategy = Annotated[SeedStrategy | SymbolicStrategy | TableStrategy, Field(discriminator="kind")]
+
+
+class Subset(Spec):
+    """How an amount becomes rows: the first `amount` of the pool in a keyed-hash order."""
+
+    order: Literal["breadth", "rows", "grouped"]
+    unit: Literal["examples", "queries"]
+    with_seed: bool  # the whole seed set rides along in every cell
+    axis: Literal["augmented", "total"]  # whether the amount counts the seed set that rides along
+
+
+class Pretrain(Spec):
+    """What the base learns before any fine-tuning (the miniature's own; a downloaded model has none)."""
+
+    tokens: Count
+    batch_size: Count
+    learning_rate: Rate
+    seed: Seed
+    drills_share: Share  # packed arithmetic drills
+    everyday_share: Share  # word problems about everyday units; the rest is out-of-domain forms
+
+
+class Model(Spec):
+    """A Llama made from nothing, its tokenizer included."""
+
+    name: str
+    hidden_size: Count
+    intermediate_size: Count
+    n_layers: Count
+    n_heads: Count
+    context: Count
+    init_seed: Seed
+    tokenizer: Literal["words", "bpe"]  # words of the world, or trained on the seed pool
+    vocabulary: Count | None  # size of a trained tokenizer; None: as many as the world has
+    prompt: str  # template with {query}; the response follows it
+    pretrain: Pretrain | None
+
+
+class Budget(Spec):
+    """How long a cell trains. Constant epochs and constant steps are different studies."""
+
+    unit: Literal["epochs", "steps", "examples"]
+    value: Rate
+
+
+class Train(Spec):
+    """The recipe of fine-tuning. Loss on the response only, normalised by the tokens of the batch."""
+
+    budget: Budget
+    batch_size: Count
+    learning_rate: Rate
+    embedding_rate_factor: Rate
+    warmup_share: Share
+    final_rate_share: Share  # cosine ends at this share of the peak
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    betas: Annotated[tuple[float, float], Field(strict=False)]
+    clip: Rate
+    rehearsal: Annotated[int, Field(ge=0)]  # sequences of the base mixture added to each batch
+
+
+class Benchmark(Spec):
+    """Test items, and how an answer is taken from a completion."""
+
+    role: Literal["in_domain", "out_of_domain"]
+    source: Source
+    answer: Literal["gsm8k"]
+    max_new_tokens: Count
+    likelihood: bool  # also the likelihood of the reference solutions
+
+
+class Evaluate(Spec):
+    """What a checkpoint is asked, and by which engine."""
+
+    engine: Literal["transformers"]
+    dtype: Literal["float32", "bfloat16"]
+    benchmarks: dict[str, Benchmark]
+
+
+class Cell(Spec):
+    """One point of the grid: everything that can change a number in the paper."""
+
+    data: Data
+    strategy: Strategy
+    amount: int | float | str  # count, fraction of the pool, or a fraction written as "1/32"
+    subset_seed: Seed
+    train_seed: Seed
+    subset: Subset
+    model: Model
+    train: Train
+    evaluate: Evaluate
+
+
+class Cluster(Spec):
+    """Where and how jobs run. Never part of identity."""
+
+    name: Literal["local"]
+    workers: Count
+    threads: Count  # per worker
+    gpus: Annotated[int, Field(ge=0)]  # of this machine, dealt out to the workers, one each
+    flops_per_second: Rate  # of one worker, for estimates of time
+    failures: Count  # of one cause, after which nothing new is started
+
+
+class Analysis(Spec):
+    """What the study promises to report."""
+
+    law: Literal["loglinear"]
+    metric: Literal["accuracy", "nll"]
+    references: Annotated[tuple[str, ...], Field(strict=False)]  # strategies drawn as lines
+    compare: Annotated[tuple[str, ...], Field(strict=False)]  # two strategies set against each other
+    by_construction: str  # what the study's world builds in, said beside the results
+
+
+class Settings(Spec):
+    """What a study has beside its cells."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    outputs: str
+    wait: bool
+    format: Literal["text", "json"]
+    cluster: Cluster
+    analysis: Analysis

@@ -1,0 +1,124 @@
+"""The line to the stages: a child process that is asked in JSON and makes artifacts."""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from orchestrator.refusal import Refused
+
+# How often a caller hears that the child still lives.
+TICK = 1.0
+Progress = Callable[[float, str], None]
+
+
+class StageFailed(Exception):
+    """A stage ended without a result. `cause` is one word or two of the ledger's vocabulary."""
+
+    def __init__(self, cause: str, message: str, traceback: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.message = message
+        self.traceback = traceback
+
+
+class StageProcess:
+    """A running `python -m experiments serve`; a context manager that ends it."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None, log: IO[str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "experiments", "serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **(environment or {})},
+        )
+        self._unread = b""
+
+    @property
+    def pid(self) -> int:
+        """Of the child."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, request: Mapping[str, Any], on_progress: Progress = lambda done, note: None) -> Any:
+        """The result of one request; `on_progress` is called at least once a second meanwhile.
+
+        Raises Refused where the stage turned the input down, StageFailed where it broke or died.
+        """
+        self._send(request)
+        progress, note = 0.0, ""
+        for answer in self._answers():
+            if answer is None:
+                on_progress(progress, note)
+            elif "progress" in answer:
+                progress, note = answer["progress"], answer["note"]
+                on_progress(progress, note)
+            elif "result" in answer:
+                return answer["result"]
+            elif "refused" in answer:
+                raise Refused(answer["refused"])
+            else:
+                raise StageFailed(**answer["failed"])
+        raise self._died()
+
+    def _send(self, request: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+
+    def _answers(self) -> Iterator[dict[str, Any] | None]:
+        """One answer per line; None for every tick in which nothing was said; ends when the child does."""
+        assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while True:
+                while b"\n" in self._unread:
+                    line, _, self._unread = self._unread.partition(b"\n")
+                    yield json.loads(line)
+                if not selector.select(TICK):
+                    yield None
+                    continue
+                chunk = os.read(self._process.stdout.fileno(), 1 << 16)
+                if not chunk:
+                    return
+                self._unread += chunk
+
+    def _died(self) -> StageFailed:
+        code = self._process.wait()
+        if code < 0:
+            return StageFailed(
+                "killed",
+                f"the stage process was killed by signal {-code}; if nobody did that, memory ran out",
+            )
+        return StageFailed("unknown", f"the stage process ended with exit code {code}; its log says why")
+
+
+def stage_environment(code: Path, threads: int, gpu: int | None) -> dict[str, str]:
+    """What a stage process needs to see: the code snapshot, its threads, its GPU and no other."""
+    count = str(threads)
+    return {
+        "PYTHONPATH": str(code),
+        "PYTHONSAFEPATH": "1",
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUDA_VISIBLE_DEVICES": "" if gpu is None else str(gpu),
+    }

@@ -1,0 +1,203 @@
+"""The folder of a study: plans, jobs, code, report. The only place that spells their names."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.estimate import Cost
+from orchestrator.files import read_json, write_text
+from orchestrator.identity import Artifact, canonical
+from orchestrator.ledger import State
+from orchestrator.plan import Plan, PlannedCell
+from orchestrator.refusal import Refused
+from orchestrator.specs import Cell, Settings
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """`<outputs>/studies/<name>`."""
+
+    outputs: Path
+    name: str
+
+    @property
+    def root(self) -> Path:
+        """The folder itself."""
+        return self.outputs / "studies" / self.name
+
+    @property
+    def plans(self) -> Path:
+        """Numbered plans, never changed once written."""
+        return self.root / "plans"
+
+    @property
+    def code(self) -> Path:
+        """Snapshots of the code that jobs run."""
+        return self.root / "code"
+
+    @property
+    def cells_table(self) -> Path:
+        """One row per cell, rewritten after each run."""
+        return self.root / "cells.csv"
+
+    def jobs(self, run: str) -> Path:
+        """Notes and logs of one run's jobs."""
+        return self.root / "jobs" / run
+
+    def latest(self) -> tuple[int, dict[str, Any]] | None:
+        """Number and content of the newest plan."""
+        numbers = sorted(int(path.stem) for path in self.plans.glob("*.json"))
+        return (numbers[-1], read_json(self.plans / f"{numbers[-1]}.json")) if numbers else None
+
+
+def find(name_or_folder: str, outputs: Path) -> StudyFolder:
+    """A study by its name or by its folder. Raises Refused with the names there are."""
+    given = Path(name_or_folder).expanduser()
+    if (given / "plans").is_dir():
+        root = given.resolve()
+        return StudyFolder(root.parent.parent, root.name)
+    study = StudyFolder(outputs, name_or_folder)
+    if not study.plans.is_dir():
+        there = sorted(path.name for path in (outputs / "studies").glob("*") if (path / "plans").is_dir())
+        known = f"there are: {', '.join(there)}" if there else "there is none yet"
+        raise Refused(
+            f"no study '{name_or_folder}' under {outputs}/studies ({known}); `doublings run` makes one"
+        )
+    return study
+
+
+def save_plan(study: StudyFolder, document: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
+    """Write the next plan unless its grid is the newest one's; its number, and the plan it replaces."""
+    while True:
+        newest = study.latest()
+        if newest and _grid(newest[1]) == _grid(document):
+            return newest[0], None
+        number = newest[0] + 1 if newest else 1
+        path = study.plans / f"{number}.json"
+        aside = study.plans / f".{number}.{os.getpid()}"
+        write_text(aside, json.dumps({**document, "number": number}, ensure_ascii=False) + "\n")
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            # Another run of this study wrote a plan meanwhile; look at that one.
+            continue
+        finally:
+            aside.unlink()
+        return number, newest[1] if newest else None
+
+
+def document(
+    settings: Settings, plan: Plan, references: Mapping[int, str | None], costs: Mapping[str, Cost]
+) -> dict[str, Any]:
+    """The plan as `plans/<n>.json` and `plan format=json` have it; `docs/records.md` is its schema."""
+    cells = [_cell(cell, references[index]) for index, cell in enumerate(plan.cells)]
+    artifacts = {key: _artifact(artifact, costs[key]) for key, artifact in plan.artifacts.items()}
+    total = {
+        "tokens": sum(cost.tokens for cost in costs.values()),
+        "flops": sum(cost.flops for cost in costs.values()),
+        "bytes": sum(cost.bytes for cost in costs.values()),
+        "seconds": sum(cost.seconds for cost in costs.values()),
+    }
+    return {
+        "study": settings.study,
+        "settings": settings.model_dump(mode="json"),
+        "cells": cells,
+        "artifacts": artifacts,
+        "cost": total,
+    }
+
+
+def artifacts_of(document: Mapping[str, Any]) -> dict[str, Artifact]:
+    """The artifacts of a plan that was read from its file."""
+    return {
+        key: Artifact(known["kind"], key, known["spec"], known["inputs"], known["places"], known["label"])
+        for key, known in document["artifacts"].items()
+    }
+
+
+def reference(cell: Cell, amount: int, lines: tuple[str, ...]) -> str | None:
+    """As what line a cell is drawn, or None where it is a point of its curve."""
+    if not amount:
+        return "seed" if cell.subset.with_seed else "base"
+    return cell.strategy.name if cell.strategy.name in lines else None
+
+
+def save_cells(study: StudyFolder, document: Mapping[str, Any], states: Mapping[str, State]) -> None:
+    """`cells.csv`: the axes of each cell, how far it is, and the keys of its artifacts."""
+    rows = [_row(cell, states) for cell in document["cells"]]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(study.cells_table, text.getvalue())
+
+
+def cell_state(cell: Mapping[str, Any], states: Mapping[str, State]) -> State:
+    """How far a cell is: the state that holds it back, or complete."""
+    keys = cell["artifacts"]
+    records = {states[key] for key in keys["record"].values()}
+    if records == {State.COMPLETE}:
+        return State.COMPLETE
+    way = {states[key] for key in (keys["pool"], keys["base"], keys["checkpoint"]) if key} | records
+    way |= {states[key] for key in keys["completions"].values()}
+    for state in (State.FAILED, State.BLOCKED, State.RUNNING, State.READY):
+        if state in way:
+            return state
+    return State.WAITING
+
+
+def _row(cell: Mapping[str, Any], states: Mapping[str, State]) -> dict[str, Any]:
+    keys = cell["artifacts"]
+    named = {f"record_{name}": key for name, key in keys["record"].items()}
+    return {
+        **cell["axes"],
+        "reference": cell["reference"] or "",
+        "state": str(cell_state(cell, states)),
+        "pool": keys["pool"],
+        "base": keys["base"],
+        "checkpoint": keys["checkpoint"] or "",
+        **named,
+    }
+
+
+def _cell(planned: PlannedCell, drawn_as: str | None) -> dict[str, Any]:
+    return {
+        "axes": dict(planned.axes),
+        "cell": planned.cell.model_dump(mode="json"),
+        "reference": drawn_as,
+        "artifacts": {
+            "pool": planned.pool,
+            "base": planned.base,
+            "checkpoint": planned.checkpoint,
+            "completions": dict(planned.completions),
+            "record": dict(planned.records),
+        },
+    }
+
+
+def _artifact(artifact: Artifact, cost: Cost) -> dict[str, Any]:
+    return {
+        "kind": artifact.kind,
+        "spec": artifact.spec,
+        "inputs": dict(artifact.inputs),
+        "places": dict(artifact.places),
+        "label": artifact.label,
+        "cost": {
+            "tokens": cost.tokens,
+            "flops": cost.flops,
+            "bytes": cost.bytes,
+            "seconds": round(cost.seconds, 1),
+        },
+    }
+
+
+def _grid(document: Mapping[str, Any]) -> str:
+    """What makes two plans the same: their cells and how they are analysed, not where they run."""
+    analysis = document["settings"]["analysis"]
+    return canonical([[cell["axes"], cell["artifacts"]] for cell in document["cells"]] + [analysis])
