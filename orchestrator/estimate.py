@@ -6,10 +6,14 @@ from typing import Any
 
 from orchestrator.artifacts import Store
 from orchestrator.facts import Oracle
-from orchestrator.identity import Artifact, digest
+from orchestrator.identity import Artifact
 
 # Starting, reading and writing; what an artifact takes beside its arithmetic. Seconds, on this kind of task.
 OVERHEAD = {"pool": 2.0, "base": 1.0, "checkpoint": 0.2, "completions": 0.2, "record": 0.1}
+
+
+# Artifacts of one shape cost the same; shapes are numbered as they are met.
+Shape = int
 
 
 @dataclass(frozen=True)
@@ -26,18 +30,19 @@ def estimate(
     artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, flops_per_second: float
 ) -> dict[str, Cost]:
     """The cost of each artifact by key; one request to the stages in all."""
-    described: dict[str, dict[str, Any]] = {}
-    shapes: dict[str, str] = {}
-    questions: dict[str, dict[str, Any]] = {}
+    numbers: dict[tuple[Any, ...], Shape] = {}
+    described: dict[Shape, dict[str, Any]] = {}
+    shapes: dict[str, Shape] = {}
+    questions: dict[Shape, dict[str, Any]] = {}
     for artifact in _inputs_first(artifacts):
-        seedless = _seedless(artifact.spec)
-        shape = digest(
-            [artifact.kind, seedless, {role: shapes[key] for role, key in artifact.inputs.items()}]
+        inputs = {role: shapes[key] for role, key in artifact.inputs.items()}
+        shape = numbers.setdefault(
+            (artifact.kind, _seedless(artifact.spec), tuple(inputs.items())), len(numbers)
         )
         shapes[artifact.key] = shape
         if shape not in questions:
-            inputs = {role: described[shapes[key]] for role, key in artifact.inputs.items()}
-            questions[shape] = {"kind": artifact.kind, "spec": artifact.spec, "inputs": inputs}
+            made_from = {role: described[known] for role, known in inputs.items()}
+            questions[shape] = {"kind": artifact.kind, "spec": artifact.spec, "inputs": made_from}
             described[shape] = {**questions[shape], "summary": _summary(store, artifact)}
     answers = oracle.ask({"ask": "cost", "artifacts": list(questions.values())})["costs"]
     costs = dict(zip(questions, answers, strict=True))
@@ -56,12 +61,16 @@ def _summary(store: Store, artifact: Artifact) -> dict[str, Any] | None:
     return summary
 
 
-def _seedless(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec without the seeds of subset and training, which change no cost."""
-    kept = {name: value for name, value in spec.items() if name != "train_seed"}
-    if "subset" in kept:
-        kept["subset"] = {name: value for name, value in kept["subset"].items() if name != "seed"}
-    return kept
+def _seedless(spec: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """What a spec has beside the seeds of subset and training, which change no cost.
+
+    Parts of specs stand for themselves by identity: the planner makes equal ones the same object, and
+    where it did not the same question is asked twice.
+    """
+    known = {name: value for name, value in spec.items() if name not in ("train_seed", "subset")}
+    subset = {name: value for name, value in spec.get("subset", {}).items() if name != "seed"}
+    plain = {**known, **subset}
+    return tuple((name, id(v) if isinstance(v, dict | list) else v) for name, v in plain.items())
 
 
 def _inputs_first(artifacts: Mapping[str, Artifact]) -> Iterable[Artifact]:

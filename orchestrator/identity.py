@@ -37,6 +37,9 @@ def digest(value: Any) -> str:
     return hashlib.blake2b(canonical(value).encode(), digest_size=16).hexdigest()
 
 
-def key_of(kind: Kind, spec: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """The key of an artifact; a change of place, cluster or label cannot reach it."""
-    return digest({"kind": kind, "spec": spec, "inputs": dict(inputs)})
+def key_of(kind: Kind, spec_digest: str, inputs: Mapping[str, str]) -> str:
+    """The key of an artifact, from the digest of its spec and the keys of what it is made from.
+
+    A change of place, cluster or label cannot reach it.
+    """
+    return digest([kind, spec_digest, dict(inputs)])

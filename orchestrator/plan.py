@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from orchestrator import amounts
 from orchestrator.artifacts import Store
 from orchestrator.facts import Facts
-from orchestrator.identity import Artifact, Kind, canonical, key_of
+from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
+from orchestrator.ledger import wanted
 from orchestrator.refusal import Refused
 from orchestrator.specs import Benchmark, Cell, Data, SeedStrategy, Strategy
 
@@ -31,7 +32,7 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study needs: its cells, and every artifact once, inputs before what is made from them."""
+    """What a study needs: its cells, and each artifact that leads to one of their records, once."""
 
     cells: tuple[PlannedCell, ...]
     artifacts: Mapping[str, Artifact]
@@ -51,7 +52,7 @@ class Planner:
     def plan(self, points: Iterable[tuple[Mapping[str, Any], Cell]]) -> Plan:
         """Raises Refused for a cell that cannot be: amount above the pool, unreadable data, and so on."""
         cells = tuple(self._cell(axes, cell) for axes, cell in points)
-        return Plan(cells, self.artifacts)
+        return Plan(cells, wanted(self.artifacts, complete=set()))
 
     def _cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
         amounts.parse(cell.amount)
@@ -91,6 +92,10 @@ class Planner:
         )
 
     def _pool_size(self, pool: Artifact, unit: str) -> int:
+        strategy = pool.spec["strategy"]
+        if strategy["kind"] == "symbolic" and unit == "examples":
+            return int(strategy["rows"])  # the generator gives exactly these, or refuses
+
         def size() -> dict[str, int]:
             if self.store.has("pool", pool.key):
                 summary: dict[str, int] = self.store.manifest("pool", pool.key)["summary"]
@@ -146,7 +151,7 @@ class Planner:
     ) -> Artifact:
         spec = {
             "version": self.facts.versions()["checkpoint"],
-            "train": cell.train.model_dump(mode="json"),
+            "train": self._once(("train", id(cell.train)), lambda: cell.train.model_dump(mode="json")),
             "train_seed": cell.train_seed,
             "subset": {
                 "n": amount,
@@ -196,7 +201,8 @@ class Planner:
     def _artifact(
         self, kind: Kind, spec: dict[str, Any], inputs: dict[str, str], label: str, places: Mapping[str, Any]
     ) -> Artifact:
-        key = key_of(kind, spec, inputs)
+        # Completions and records share one spec per benchmark: hashed once, not once per cell.
+        key = key_of(kind, self._once(("digest", id(spec)), lambda: digest(spec)), inputs)
         if key not in self.artifacts:
             self.artifacts[key] = Artifact(kind, key, spec, inputs, places, label)
         return self.artifacts[key]

@@ -12,4 +12,4 @@ def offer(name: str, allowed: Iterable[str]) -> str:
     """The part of such a sentence that says what may stand in place of a name, and which was meant."""
     known = sorted(allowed)
     near = difflib.get_close_matches(name, known, n=1)
-    return (f"did you mean {near[0]}? " if near else "") + f"allowed: {', '.join(known)}"
+    return (f"did you mean {near[0]}? " if near else "") + f"allowed: {', '.join(known) or 'nothing'}"

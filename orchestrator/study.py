@@ -15,7 +15,7 @@ from orchestrator.identity import Artifact, canonical
 from orchestrator.ledger import State
 from orchestrator.plan import Plan, PlannedCell
 from orchestrator.refusal import Refused
-from orchestrator.specs import Cell, Settings
+from orchestrator.specs import Cell, Settings, Spec
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ def document(
     settings: Settings, plan: Plan, references: Mapping[int, str | None], costs: Mapping[str, Cost]
 ) -> dict[str, Any]:
     """The plan as `plans/<n>.json` and `plan format=json` have it; `docs/records.md` is its schema."""
-    cells = [_cell(cell, references[index]) for index, cell in enumerate(plan.cells)]
+    dumped: dict[int, Any] = {}  # what cells share is dumped once
+    cells = [_cell(cell, references[index], dumped) for index, cell in enumerate(plan.cells)]
     artifacts = {key: _artifact(artifact, costs[key]) for key, artifact in plan.artifacts.items()}
     total = {
         "tokens": sum(cost.tokens for cost in costs.values()),
@@ -166,10 +167,17 @@ def _row(cell: Mapping[str, Any], states: Mapping[str, State]) -> dict[str, Any]
     }
 
 
-def _cell(planned: PlannedCell, drawn_as: str | None) -> dict[str, Any]:
+def _cell(planned: PlannedCell, drawn_as: str | None, dumped: dict[int, Any]) -> dict[str, Any]:
+    def dump(part: Any) -> Any:
+        if not isinstance(part, Spec):
+            return part
+        if id(part) not in dumped:
+            dumped[id(part)] = part.model_dump(mode="json")
+        return dumped[id(part)]
+
     return {
         "axes": dict(planned.axes),
-        "cell": planned.cell.model_dump(mode="json"),
+        "cell": {name: dump(part) for name, part in planned.cell},
         "reference": drawn_as,
         "artifacts": {
             "pool": planned.pool,

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from orchestrator.artifacts import Store
-from orchestrator.identity import Artifact, key_of
+from orchestrator.identity import Artifact, digest, key_of
 
 
 def an_artifact(name: str = "a") -> Artifact:
     spec = {"name": name}
-    return Artifact("pool", key_of("pool", spec, {}), spec, {})
+    return Artifact("pool", key_of("pool", digest(spec), {}), spec, {})
 
 
 def made(store: Store, artifact: Artifact, text: str) -> Path:

@@ -3,7 +3,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.identity import Artifact, Kind, key_of
+from orchestrator.identity import Artifact, Kind, digest, key_of
 from orchestrator.ledger import Ledger, State, wanted
 
 
@@ -13,7 +13,7 @@ def a_chain(name: str) -> dict[str, Artifact]:
 
     def add(kind: Kind, **inputs: str) -> str:
         spec = {"name": name if kind != "base" else "shared"}
-        key = key_of(kind, spec, inputs)
+        key = key_of(kind, digest(spec), inputs)
         artifacts[key] = Artifact(kind, key, spec, inputs)
         return key
 

@@ -1,0 +1,247 @@
+"""The whole way on a tiny study, with real stages, and everything killed at bad moments."""
+
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.tiny import AXES, ROOT, command, doublings, environment
+
+pytestmark = pytest.mark.slow
+
+
+def manifests(outputs: Path) -> dict[str, dict[str, Any]]:
+    found = outputs.glob("artifacts/*/*/manifest.json")
+    return {path.parent.name: json.loads(path.read_text()) for path in found}
+
+
+def records(outputs: Path) -> dict[str, dict[str, str]]:
+    """Digest of every payload file of every record."""
+    return {
+        path.name: {
+            file.name: _sha256(file) for file in sorted(path.iterdir()) if file.name != "manifest.json"
+        }
+        for path in (outputs / "artifacts" / "record").iterdir()
+    }
+
+
+def made(outputs: Path) -> list[str]:
+    """Every artifact that some worker said it made, as often as it was said."""
+    logs = outputs.glob("studies/*/jobs/*/worker-*.log")
+    return [key for log in logs for key in re.findall(r" made \w+ (\w+) ", log.read_text())]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny study that nobody disturbed."""
+    tmp_path = tmp_path_factory.mktemp("finished")
+    ran = doublings(tmp_path, "run", *AXES)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return tmp_path
+
+
+def test_a_study_goes_from_its_declaration_to_a_report(finished: Path) -> None:
+    study = finished / "outputs" / "studies" / "tiny"
+    assert (study / "report" / "index.html").exists()
+    assert "complete" in (study / "cells.csv").read_text()
+    kinds = [manifest["kind"] for manifest in manifests(finished / "outputs").values()]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "pool": 2,
+        "base": 1,
+        "checkpoint": 12,
+        "completions": 24,
+        "record": 24,
+    }
+
+
+def test_a_second_run_submits_nothing_and_is_quick(finished: Path) -> None:
+    jobs = finished / "outputs" / "studies" / "tiny" / "jobs"
+    before = sorted(jobs.iterdir())
+    begun = time.monotonic()
+    ran = doublings(finished, "run", *AXES)
+    assert time.monotonic() - begun < 15
+    assert ran.returncode == 0
+    assert "nothing to make" in ran.stdout
+    assert sorted(jobs.iterdir()) == before
+
+
+def test_the_same_study_from_nothing_gives_the_same_records(finished: Path, tmp_path: Path) -> None:
+    ran = doublings(tmp_path, "run", *AXES, "cluster.workers=1")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert records(tmp_path / "outputs") == records(finished / "outputs")
+
+
+def test_a_new_seed_amount_or_benchmark_runs_only_what_is_new(finished: Path, tmp_path: Path) -> None:
+    def planned(*overrides: str) -> dict[str, list[str]]:
+        ran = doublings(finished, "plan", "format=json", *overrides)
+        assert ran.returncode == 0, ran.stderr
+        there = set(manifests(finished / "outputs"))
+        new: dict[str, list[str]] = {}
+        for key, artifact in json.loads(ran.stdout)["artifacts"].items():
+            if key not in there:
+                new.setdefault(artifact["kind"], []).append(key)
+        return new
+
+    axes = ("strategy=queries,responses", "strategy.rows=32", "seed=0,1")
+    more = planned("strategy=queries,responses", "strategy.rows=32", "amount=4,8,16", "seed=0,1,2")
+    assert {kind: len(keys) for kind, keys in more.items()} == {
+        "checkpoint": 6,
+        "completions": 12,
+        "record": 12,
+    }
+    more = planned(*axes, "amount=4,8,16,32")
+    assert {kind: len(keys) for kind, keys in more.items()} == {
+        "checkpoint": 4,
+        "completions": 8,
+        "record": 8,
+    }
+    fewer_items = "evaluate.benchmarks.mini_ood.source.n_items=6"
+    more = planned(*axes, "amount=4,8,16", fewer_items)
+    assert {kind: len(keys) for kind, keys in more.items()} == {"completions": 12, "record": 12}
+
+
+def test_two_runs_started_together_make_each_artifact_once(finished: Path, tmp_path: Path) -> None:
+    both = [
+        subprocess.Popen(
+            command("run", tmp_path / "outputs", *AXES),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env=environment(tmp_path),
+        )
+        for _ in range(2)
+    ]
+    said = [run.communicate(timeout=240)[0] for run in both]
+    assert [run.returncode for run in both] == [0, 0], said
+    outputs = tmp_path / "outputs"
+    assert sorted(made(outputs)) == sorted(manifests(outputs))
+    assert records(outputs) == records(finished / "outputs")
+
+
+@pytest.mark.parametrize("chance", range(2))
+def test_whatever_is_killed_the_next_run_completes(finished: Path, tmp_path: Path, chance: int) -> None:
+    outputs = tmp_path / "outputs"
+    draw = random.Random(chance)
+    seen: dict[str, dict[str, Any]] = {}
+    for victim in draw.sample(["stage", "worker", "orchestrator", "everything"], 4):
+        with subprocess.Popen(
+            command("run", outputs, *AXES),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            env=environment(tmp_path),
+        ) as run:
+            _wait_for_a_lease(outputs, run)
+            time.sleep(draw.uniform(0.0, 4.0))
+            _kill(victim, run, tmp_path)
+            run.send_signal(signal.SIGKILL)
+        for key, manifest in seen.items():
+            assert manifests(outputs)[key] == manifest, "a complete artifact was made again"
+        seen = manifests(outputs)
+    ran = doublings(tmp_path, "run", *AXES)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert {key: manifests(outputs)[key] for key in seen} == seen
+    assert records(outputs) == records(finished / "outputs")
+    assert not [path for path in outputs.glob("artifacts/*/.*") if path.parent.name != "artifacts"]
+
+
+def _wait_for_a_lease(outputs: Path, run: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and run.poll() is None:
+        if any((outputs / "artifacts" / ".leases").glob("*")):
+            return
+        time.sleep(0.05)
+
+
+def _kill(victim: str, run: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+    ours = [
+        process for process in psutil.process_iter() if _temporary_folder(process) == str(tmp_path / "tmp")
+    ]
+    stages = [process for process in ours if _runs(process, "experiments")]
+    workers = [process for process in ours if _runs(process, "submitit.core._submit")]
+    chosen = {
+        "stage": stages[:1],
+        "worker": workers[:1],
+        "orchestrator": [psutil.Process(run.pid)] if run.poll() is None else [],
+        "everything": ours,
+    }[victim]
+    for process in chosen:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _temporary_folder(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("TMPDIR")
+    except (psutil.Error, OSError):
+        return None
+
+
+def _runs(process: psutil.Process, module: str) -> bool:
+    try:
+        return module in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+def test_ctrl_c_stops_after_what_is_in_hand_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    run = subprocess.Popen(
+        command("run", tmp_path / "outputs", *AXES),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env=environment(tmp_path),
+        process_group=0,
+    )
+    deadline = time.monotonic() + 60
+    while not manifests(tmp_path / "outputs") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    said, _ = run.communicate(timeout=120)
+    assert run.returncode == 1, said
+    assert "stopping after what is in hand" in said
+    ran = doublings(tmp_path, "run", *AXES)
+    assert ran.returncode == 0, ran.stdout
+    assert sorted(made(tmp_path / "outputs")) == sorted(manifests(tmp_path / "outputs"))
+
+
+def test_another_train_seed_gives_other_weights_of_the_same_subset(finished: Path) -> None:
+    ran = doublings(
+        finished,
+        "run",
+        "strategy=queries",
+        "strategy.rows=32",
+        "amount=16",
+        "subset_seed=0",
+        "train_seed=0,1",
+        "study=seeds",
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    ours = [
+        manifest
+        for manifest in manifests(finished / "outputs").values()
+        if manifest["kind"] == "checkpoint"
+        and manifest["spec"]["subset"] == {"n": 16, "unit": "examples", "order": "breadth", "seed": 0}
+    ]
+    pools = {manifest["inputs"]["pool"] for manifest in ours if manifest["spec"]["train_seed"] == 1}
+    pair = [manifest for manifest in ours if manifest["inputs"]["pool"] in pools]
+    by_seed = {manifest["spec"]["train_seed"]: manifest["files"] for manifest in pair}
+    assert by_seed[0]["subset.parquet"] == by_seed[1]["subset.parquet"]
+    assert by_seed[0]["model.safetensors"] != by_seed[1]["model.safetensors"]

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from orchestrator import check, compose
+
+CONF = Path(__file__).parent.parent / "conf"
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+GROUPS = ("data", "strategy", "model", "train", "evaluate", "cluster", "analysis")
+CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+
+
+def composed(*arguments):
+    """The cells and the settings that a command line describes, validated."""
+    found = []
+
+    def task(grid):
+        found.append(([cell for _, cell in check.cells(grid.points)], check.settings(grid.settings)))
+        found.append(grid)
+        return 0
+
+    assert compose.run(arguments, task) == 0
+    return found
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_is_a_grid_of_cells_with_settings(name):
+    [(cells, settings), grid] = composed(f"experiment={name}")
+    assert settings.study == name
+    assert grid.notes == ()
+    assert len({cell.model_dump_json() for cell in cells}) == len(cells)
+    assert {*settings.analysis.references, *settings.analysis.compare} <= {
+        cell.strategy.name for cell in cells
+    }
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_choice_makes_a_cell(group, name):
+    value = f"[{name}]" if group == "evaluate" else name
+    both = all((CONF / other / f"{name}.yaml").exists() for other in ("data", "evaluate"))
+    # A benchmark and the data of the same name belong together.
+    partner = [f"data={name}", f"evaluate=[{name}]"] if both else []
+    [([cell], settings), _] = composed("study=toy", "amount=8", f"{group}={value}", *partner)
+    if group in ("cluster", "analysis"):
+        assert settings.model_dump()[group]
+    elif group == "evaluate":
+        assert list(cell.evaluate.benchmarks) == [name]
+    elif group in ("data", "strategy", "model"):
+        assert getattr(cell, group).name == name
+
+
+def test_the_mini_study_has_its_references_beside_the_grid():
+    [(cells, _), grid] = composed("experiment=mini")
+    assert len(cells) == 3 * 5 * 3 + 1 + 3
+    references = [point.axes for point in grid.points if point.axes["strategy"] == "seed"]
+    assert [(axes["amount"], axes["seed"]) for axes in references] == [(0, 0), (400, 0), (400, 1), (400, 2)]
+    assert all(cell.subset_seed == cell.train_seed for cell in cells)
+
+
+def test_axes_of_the_command_line_reach_the_references_too():
+    [(cells, _), _] = composed("experiment=mini", "seed=5", "amount=256,512", "train.learning_rate=1e-3")
+    assert {cell.train.learning_rate for cell in cells} == {1e-3}
+    assert [(cell.strategy.name, cell.amount, cell.subset_seed) for cell in cells[-2:]] == [
+        ("seed", 0, 0),
+        ("seed", 400, 5),
+    ]
+
+
+def test_one_path_of_the_data_reaches_training_and_test():
+    [(cells, _), _] = composed("experiment=gsm8k_small", "data.path=here")
+    assert {cell.data.seed.path for cell in cells} == {"here"}
+    assert {cell.evaluate.benchmarks["gsm8k"].source.path for cell in cells} == {"here"}
+    assert [cell.amount for cell in cells] == ["1/32", "1/16", "1/8", "1/4", "1/2", "1/1", 0]
