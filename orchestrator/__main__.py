@@ -1,5 +1,6 @@
 """The command `doublings`: every verb, and nothing that a verb does."""
 
+import errno
 import importlib
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from orchestrator.refusal import Refused
 
 # Verbs that compose a grid from Hydra overrides.
 COMPOSING = ("run", "plan")
+# A disk that is full or may not be written to is no mistake of the program's.
+OUT_OF_OUR_HANDS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 EVERYTHING = {**OVERRIDES, "allow_interspersed_args": True}
 
@@ -127,6 +130,11 @@ def main() -> None:
     except Refused as refusal:
         sys.stderr.write(f"doublings: {refusal}\n")
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in OUT_OF_OUR_HANDS:
+            raise
+        sys.stderr.write(f"doublings: {error}; what is complete is kept: mend that and run again\n")
+        sys.exit(1)
 
 
 def _completions(arguments: list[str]) -> int:

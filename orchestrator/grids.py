@@ -12,7 +12,16 @@ from orchestrator.prepare import Prepared, prepare
 
 def run(arguments: Sequence[str]) -> int:
     """`doublings run`: make what is missing."""
-    return compose.run(arguments, lambda grid: reconcile.run(_prepared(grid), Console()))
+
+    def make(grid: compose.Grid) -> int:
+        prepared = _prepared(grid)
+        try:
+            return reconcile.run(prepared, Console())
+        except OSError as error:
+            # Writing says what is wrong, and not where.
+            raise OSError(error.errno, error.strerror, error.filename or str(prepared.outputs)) from error
+
+    return compose.run(arguments, make)
 
 
 def plan(arguments: Sequence[str]) -> int:

@@ -1,8 +1,11 @@
 """The code a study runs: copied at submission, so that edits do not reach jobs that wait."""
 
 import hashlib
+import os
+import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,18 +30,24 @@ def take(into: Path, root: Path = ROOT) -> Snapshot:
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     folder = into / digest.hexdigest()
     if not folder.is_dir():
-        aside = into / f".{digest.hexdigest()}.{id(contents)}"
+        _write(folder, contents)
+    return Snapshot(folder, digest.hexdigest())
+
+
+def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
         for name, content in contents.items():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             (aside / name).write_bytes(content)
         try:
             aside.rename(folder)
         except OSError:
-            # Another run of the same code was first.
-            shutil.rmtree(aside)
+            # Another run of the same code may have been first; its copy serves both.
             if not folder.is_dir():
                 raise
-    return Snapshot(folder, digest.hexdigest())
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def commit(root: Path = ROOT) -> tuple[str | None, bool | None]:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,27 @@ def test_another_train_seed_gives_other_weights_of_the_same_subset(finished: Pat
     by_seed = {manifest["spec"]["train_seed"]: manifest["files"] for manifest in pair}
     assert by_seed[0]["subset.parquet"] == by_seed[1]["subset.parquet"]
     assert by_seed[0]["model.safetensors"] != by_seed[1]["model.safetensors"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that holds the pools and the base, and little more."""
+    disk = tmp_path / "outputs"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_full_disk_is_named_and_nothing_is_half_there(small_disk: Path, tmp_path: Path) -> None:
+    ran = doublings(tmp_path, "run", *AXES)
+    assert ran.returncode == 1
+    assert "No space left on device" in ran.stdout + ran.stderr or "disk full" in ran.stdout
+    assert str(small_disk) in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
+    for manifest in small_disk.glob("artifacts/*/*/manifest.json"):
+        described = json.loads(manifest.read_text())["files"]
+        assert described
+        assert all(_sha256(manifest.parent / name) == file["sha256"] for name, file in described.items())
