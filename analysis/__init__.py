@@ -1,0 +1,1 @@
+"""Laws, fits, figures, tables, the report page."""

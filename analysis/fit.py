@@ -1,0 +1,145 @@
+"""One fit: a law through the runs of one group, with intervals, how it ended and what looks odd."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from analysis.laws import Floats, Law
+from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, Solution, negligible, solve
+
+SUBSET_LUCK = "subset luck not included"
+
+
+class Status(StrEnum):
+    """How a fit ended."""
+
+    CONVERGED = "converged"
+    NO_INTERVAL = "no interval: as many parameters as runs"
+    TOO_FEW_AMOUNTS = "too few amounts"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one group. Values are in the unit in which the fit shall speak (points, nats per token)."""
+
+    amounts: Floats
+    values: Floats
+    chains: NDArray[np.intp] | None  # number of the chain of each run, from 0; None: unknown
+    labels: Sequence[str]  # names each run to a reader
+    n_items: Floats | None = None  # test items behind each accuracy; None: not known, or no accuracy
+
+    @property
+    def n_seeds(self) -> int:
+        """Number of chains; where chains are unknown, the most runs at one amount."""
+        if self.chains is not None:
+            return len(np.unique(self.chains))
+        return int(np.unique(self.amounts, return_counts=True)[1].max())
+
+
+@dataclass(frozen=True)
+class LackOfFit:
+    """F test of the means per amount against the scatter within amounts (Draper and Smith 1998, 2.1)."""
+
+    F: float
+    df_between: int
+    df_within: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit found, by the law's names; what the status forbids is UNKNOWN or None."""
+
+    law: Law
+    status: Status
+    runs: Runs
+    n_amounts: int
+    parameters: dict[str, Estimate]
+    r_squared: float | None
+    lack_of_fit: LackOfFit | None
+    solution: Solution | None
+
+    @property
+    def residual_sd(self) -> float | None:
+        """Scatter of the runs about the fit, in the unit of the values."""
+        return None if self.solution is None else self.solution.residual_sd
+
+    @property
+    def includes_subset_luck(self) -> bool:
+        """Whether there were chains enough for their scatter to enter the intervals."""
+        return self.runs.chains is not None and self.runs.n_seeds >= FEWEST_CHAINS
+
+    def at(self, amounts: Floats) -> list[Estimate]:
+        """The mean value at each amount with its 95 % interval; unknown where nothing was fitted."""
+        if self.solution is None:
+            return [UNKNOWN for _ in amounts]
+        return self.solution.estimates(self.law.design(amounts))
+
+
+def fit(law: Law, runs: Runs) -> Fit:
+    """Fit `law` to `runs` by ordinary least squares: every run counts once.
+
+    Raises nothing for data that cannot carry the law: the status says so. Amounts must be positive and all
+    numbers finite, which the readers of tables see to.
+    """
+    order = _order(runs)
+    runs = Runs(
+        runs.amounts[order],
+        runs.values[order],
+        None if runs.chains is None else runs.chains[order],
+        [runs.labels[i] for i in order],
+        None if runs.n_items is None else runs.n_items[order],
+    )
+    groups = np.unique(runs.amounts, return_inverse=True)[1]
+    n_amounts = int(groups[-1]) + 1
+    if n_amounts < len(law.parameters):
+        unknown = {parameter.name: UNKNOWN for parameter in law.parameters}
+        return Fit(law, Status.TOO_FEW_AMOUNTS, runs, n_amounts, unknown, None, None, None)
+    solution = solve(law.design(runs.amounts), runs.values, runs.chains)
+    estimates = solution.estimates(np.eye(len(law.parameters)))
+    return Fit(
+        law=law,
+        status=Status.CONVERGED if solution.degrees_of_freedom > 0 else Status.NO_INTERVAL,
+        runs=runs,
+        n_amounts=n_amounts,
+        parameters={
+            parameter.name: estimate for parameter, estimate in zip(law.parameters, estimates, strict=True)
+        },
+        r_squared=_r_squared(runs.values, solution),
+        lack_of_fit=_lack_of_fit(groups, runs.values, solution),
+        solution=solution,
+    )
+
+
+def _order(runs: Runs) -> NDArray[np.intp]:
+    """One order for one set of runs, so that shuffled rows give the same result bit for bit."""
+    chains = np.zeros(len(runs.values)) if runs.chains is None else runs.chains
+    return np.lexsort((runs.values, chains, runs.amounts))
+
+
+def _r_squared(values: Floats, solution: Solution) -> float | None:
+    """Share of the variance about the mean that the fit explains; None where all values are equal."""
+    about_mean = values - values.mean()
+    total = float(about_mean @ about_mean)
+    return 1 - solution.residual_sum / total if np.ptp(values) > 0 else None
+
+
+def _lack_of_fit(groups: NDArray[np.intp], values: Floats, solution: Solution) -> LackOfFit | None:
+    """The test; None without replicates, without an amount to spare, or where replicates are identical."""
+    counts = np.bincount(groups)
+    df_between = len(counts) - len(solution.parameters)
+    df_within = len(values) - len(counts)
+    if df_between < 1 or df_within < 1:
+        return None
+    means = np.bincount(groups, values) / counts
+    deviations = values - means[groups]
+    within = float(deviations @ deviations)
+    if negligible(within, values):
+        return None
+    between = solution.residual_sum - within
+    F = max(between, 0.0) / df_between / (within / df_within)
+    return LackOfFit(F, df_between, df_within, float(special.fdtrc(df_between, df_within, F)))

@@ -1,0 +1,187 @@
+"""Least squares, and how sure it is: scatter of single runs, and scatter of whole chains."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from analysis.laws import Floats
+
+CONFIDENCE = 0.95
+# With two chains t has one degree of freedom (12.7 standard errors): it says nothing, so it is not used.
+FEWEST_CHAINS = 3
+# An eigenvalue of 1 means that one chain alone decides a direction; rounding leaves it this far off.
+SINGULAR = 1e-10
+# Below this share of the range of the values, scatter is what arithmetic leaves.
+EXACT = 1e-9
+
+
+class Level(StrEnum):
+    """Which scatter an interval was computed from."""
+
+    RUN = "run-level"
+    CHAIN = "chain-level"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval; None where the data do not give one."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+    level: Level | None
+
+    @property
+    def width(self) -> float:
+        """High minus low; infinite where there is no interval."""
+        return np.inf if self.low is None or self.high is None else self.high - self.low
+
+
+UNKNOWN = Estimate(None, None, None, None)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A least-squares fit in an orthonormal basis Q = X @ root of its design X.
+
+    `scores` are Q_j' e_j and `shares` Q_j' Q_j of each chain j; they are None without chains.
+    """
+
+    parameters: Floats  # (p,)
+    fitted: Floats  # (n,)
+    residuals: Floats  # (n,)
+    leverages: Floats  # (n,)
+    root: Floats  # (p, p)
+    degrees_of_freedom: int
+    scores: Floats | None  # (m, p)
+    shares: Floats | None  # (m, p, p)
+
+    @property
+    def residual_sum(self) -> float:
+        """Sum of squared residuals."""
+        return float(self.residuals @ self.residuals)
+
+    @property
+    def residual_sd(self) -> float | None:
+        """Root of the residual sum over its degrees of freedom, None without any."""
+        return np.sqrt(self.residual_sum / self.degrees_of_freedom) if self.degrees_of_freedom > 0 else None
+
+    def estimates(self, contrasts: Floats) -> list[Estimate]:
+        """One estimate for each row of `contrasts` (q, p), with the wider of its two intervals.
+
+        The wider is chosen for each row, so an intercept and a slope of one fit may rest on different levels.
+        """
+        values = contrasts @ self.parameters
+        runs, chains = self.run_margins(contrasts), self.chain_margins(contrasts)
+        return [_wider(*row) for row in zip(values.tolist(), runs.tolist(), chains.tolist(), strict=True)]
+
+    def run_margins(self, contrasts: Floats) -> Floats:
+        """Half-widths of the t interval over independent runs, df = n - p; nan without df."""
+        if self.degrees_of_freedom <= 0:
+            return np.full(len(contrasts), np.nan)
+        lengths = np.sqrt(((contrasts @ self.root) ** 2).sum(axis=1))
+        scale = t_quantile(float(self.degrees_of_freedom)) * np.sqrt(
+            self.residual_sum / self.degrees_of_freedom
+        )
+        margins: Floats = lengths * scale
+        return margins
+
+    def chain_margins(self, contrasts: Floats) -> Floats:
+        """Half-widths of the t interval over chains; nan under three chains.
+
+        Where every chain has the same amounts this is the t interval of the per-chain estimates with m - 1
+        degrees of freedom. Where cells are missing it is its generalisation: the CR2 variance with the
+        degrees of freedom of Bell and McCaffrey (2002), as in Pustejovsky and Tipton (2018),
+        doi:10.1080/07350015.2016.1247004.
+        """
+        scatter = self.chain_scatter(contrasts)
+        if scatter is None:
+            return np.full(len(contrasts), np.nan)
+        quantiles = np.array([t_quantile(df) for df in scatter.degrees_of_freedom.tolist()])
+        margins: Floats = quantiles * np.sqrt((scatter.spread**2).sum(axis=1))
+        return margins
+
+    def chain_scatter(self, contrasts: Floats) -> "ChainScatter | None":
+        """How the chains pull at each contrast; None under three chains."""
+        if self.scores is None or self.shares is None or len(self.scores) < FEWEST_CHAINS:
+            return None
+        directions = contrasts @ self.root  # (q, p)
+        adjusted, inverse = _corrections(self.shares)
+        spread = np.einsum("qp,mpr,mr->qm", directions, adjusted, self.scores)
+        weights = np.einsum("mpr,mrs,qs->qmp", adjusted, self.shares, directions)
+        own = np.einsum("qp,mpr,mrs,qs->qm", directions, inverse, self.shares, directions)
+        products = -np.einsum("qmp,qlp->qml", weights, weights)
+        diagonal = np.arange(len(self.scores))
+        products[:, diagonal, diagonal] += own
+        trace = products[:, diagonal, diagonal].sum(axis=1)
+        square = (products**2).sum(axis=(1, 2))
+        freedom = np.divide(trace**2, square, out=np.full_like(trace, np.nan), where=square > 0)
+        return ChainScatter(spread, np.round(freedom, 9))
+
+
+@dataclass(frozen=True)
+class ChainScatter:
+    """Each chain's corrected pull at each contrast: variances and covariances are sums of their products."""
+
+    spread: Floats  # (q, m)
+    degrees_of_freedom: Floats  # (q,)
+
+
+def solve(design: Floats, values: Floats, chains: NDArray[np.intp] | None) -> Solution:
+    """Ordinary least squares of `values` (n,) on `design` (n, p), which must have rank p.
+
+    `chains` (n,) numbers the chain of each row from 0; None where chains are unknown.
+    """
+    basis, upper = np.linalg.qr(design)
+    root = np.linalg.inv(upper)
+    coordinates = basis.T @ values
+    fitted = basis @ coordinates
+    residuals = values - fitted
+    scores = shares = None
+    if chains is not None:
+        n_chains, p = int(chains.max()) + 1, design.shape[1]
+        scores, shares = np.zeros((n_chains, p)), np.zeros((n_chains, p, p))
+        np.add.at(scores, chains, basis * residuals[:, None])
+        np.add.at(shares, chains, basis[:, :, None] * basis[:, None, :])
+    return Solution(
+        parameters=root @ coordinates,
+        fitted=fitted,
+        residuals=residuals,
+        leverages=(basis**2).sum(axis=1),
+        root=root,
+        degrees_of_freedom=len(values) - design.shape[1],
+        scores=scores,
+        shares=shares,
+    )
+
+
+def negligible(sum_of_squares: float, values: Floats) -> bool:
+    """Whether a sum of squares over `values` is no more than rounding."""
+    return sum_of_squares <= len(values) * (EXACT * float(np.ptp(values))) ** 2
+
+
+@lru_cache(maxsize=4096)
+def t_quantile(degrees_of_freedom: float) -> float:
+    """The two-sided 95 % quantile of Student's t; nan where there are no degrees of freedom."""
+    return float(special.stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
+
+
+def _corrections(shares: Floats) -> tuple[Floats, Floats]:
+    """(I - Q_j'Q_j)^(-1/2) and its square for each chain; directions that one chain decides are dropped."""
+    eigenvalues, vectors = np.linalg.eigh(np.eye(shares.shape[1]) - shares)
+    safe = np.where(eigenvalues > SINGULAR, eigenvalues, np.inf)
+    transposed = vectors.transpose(0, 2, 1)
+    return (vectors / np.sqrt(safe)[:, None, :]) @ transposed, (vectors / safe[:, None, :]) @ transposed
+
+
+def _wider(value: float, run: float, chain: float) -> Estimate:
+    """The headline: the wider margin; nan compares as the narrower."""
+    if np.isnan(run) and np.isnan(chain):
+        return Estimate(value, None, None, None)
+    if np.isnan(run) or chain > run:
+        return Estimate(value, value - chain, value + chain, Level.CHAIN)
+    return Estimate(value, value - run, value + run, Level.RUN)

@@ -1,0 +1,114 @@
+"""The report page: one self-contained HTML file, everything in it escaped."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from analysis import grids
+from analysis.metric import ACCURACY, Metric
+from analysis.numerals import NOTHING
+from analysis.provenance import Provenance
+from analysis.results import Results
+from analysis.words import Answer, place
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """The scaling figure as inline SVG: whole, and panel by panel for narrow screens."""
+
+    whole: str
+    panels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one benchmark measured: means per amount, and of the references."""
+
+    metric: Metric
+    benchmark: str
+    role: str
+    means: grids.Grid
+    references: grids.Grid
+
+
+def render(
+    results: Results, provenance: Provenance, answers: list[Answer], drawings: Drawings, csv: str
+) -> str:
+    """The page. `csv` is the results table, which the page carries for download."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    metrics = [results.metric] if results.metric is ACCURACY else [results.metric, ACCURACY]
+    return environment.get_template("report.html.j2").render(
+        study=results.study,
+        metric=results.metric,
+        answers=answers,
+        # Our own drawings, in which names are outlines, are the only markup that is let through.
+        whole=Markup(drawings.whole),  # noqa: S704
+        panels=[Markup(panel) for panel in drawings.panels],  # noqa: S704
+        law=results.curves[0].fit.law if results.curves else None,
+        fits=grids.fits(results),
+        means=[
+            Measured(
+                metric,
+                benchmark,
+                role.replace("_", " "),
+                grids.means(results, benchmark, metric),
+                grids.references(results, benchmark, metric),
+            )
+            for metric in metrics
+            for benchmark, role in results.roles.items()
+        ],
+        comparisons=grids.comparisons(results),
+        transfers=grids.transfers(results),
+        grading=grids.grading(results),
+        remarks=_remarks(results, provenance),
+        made=grids.made(provenance),
+        missing=grids.missing(results),
+        provenance=provenance,
+        n_items=_items(results),
+        csv_uri=f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv.encode()).decode()}",
+    )
+
+
+def _remarks(results: Results, provenance: Provenance) -> dict[str, list[str]]:
+    """What is odd, each with all the places where it is."""
+    remarks: dict[str, list[str]] = {}
+    for what, where in _odd(results, provenance):
+        remarks.setdefault(what, []).append(where)
+    return remarks
+
+
+def _odd(results: Results, provenance: Provenance) -> Iterator[tuple[str, str]]:
+    yield from ((note, "the study") for note in results.notes)
+    for name in provenance.mixed:
+        yield f"artifacts of this study mix {name}: {', '.join(provenance.facts[name])}", "the study"
+    for curve in results.curves:
+        yield from ((what, place(curve.group, curve.group)) for what in curve.warnings)
+    for pair in results.comparisons:
+        where = f"{place(pair.group, pair.group)}, {pair.first} − {pair.second}"
+        yield from ((what, where) for what in pair.notes)
+    for transfer in results.transfers:
+        where = f"{place(transfer.group, transfer.group)}, {transfer.in_domain} → {transfer.out_of_domain}"
+        yield from ((what, where) for what in transfer.notes)
+
+
+def _items(results: Results) -> dict[str, str]:
+    """How many items each benchmark has, as the records count them."""
+    present = results.table[results.table["state"] == "present"]
+    sizes = present.groupby("benchmark", sort=False)["n_items"].agg(["min", "max"])
+    ranges = {
+        str(name): f"{row['min']:,}" if row["min"] == row["max"] else f"{row['min']:,} to {row['max']:,}"
+        for name, row in sizes.iterrows()
+    }
+    return {benchmark: ranges.get(benchmark, NOTHING) for benchmark in results.roles}

@@ -1,0 +1,145 @@
+"""The report of a study: computed once, each file written aside and then put in place."""
+
+import io
+import os
+import secrets
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import figures
+from analysis.compare import Comparison, Transfer
+from analysis.curve import Curve, as_json, estimate_json
+from analysis.page import Drawings, render
+from analysis.provenance import Provenance, provenance_of
+from analysis.results import Results, results_of
+from analysis.study import read_study
+from analysis.svg import inline
+from analysis.words import Answer, answers
+from orchestrator.files import write_json, write_text
+from orchestrator.refusal import Refused
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report says, and the page that says it."""
+
+    results: Results
+    answers: list[Answer]
+    summary: dict[str, Any]
+    page: Path
+
+
+def report(study_folder: Path) -> Report:
+    """Write `report/` of the study in `<outputs>/studies/<name>`.
+
+    Raises Refused where the folder holds no readable plan or cannot be written.
+    """
+    results = results_of(read_study(study_folder))
+    provenance = provenance_of(results.study)
+    told = answers(results)
+    folder = results.study.folder.root / "report"
+    summary = summarise(results, provenance, told)
+    figure = figures.scaling(results)
+    drawn = {kind: figures.rendered(figure, kind) for kind in ("pdf", "svg", "png")}
+    csv = results.table.to_csv(index=False, lineterminator="\n")
+    page = render(results, provenance, told, Drawings(inline(drawn["svg"], "whole"), _panels(results)), csv)
+    try:
+        for kind, content in drawn.items():
+            _write(folder / f"scaling.{kind}", content)
+        _write(folder / "results.parquet", _parquet(results.table))
+        write_text(folder / "results.csv", csv)
+        write_json(folder / "summary.json", summary)
+        write_text(folder / "index.html", page)
+    except OSError as error:
+        raise Refused(
+            f"the report cannot be written to {folder} ({error}); free or grant access to it"
+        ) from error
+    return Report(results, told, summary, folder / "index.html")
+
+
+def summarise(results: Results, provenance: Provenance, told: list[Answer]) -> dict[str, Any]:
+    """The report as one JSON value: fits as `fit --json` has them, and what else the page shows."""
+    table, metric = results.table, results.metric
+    return {
+        "study": results.study.folder.name,
+        "plan": results.study.plan,
+        "metric": metric.id,
+        "unit": metric.unit,
+        "n_cells": len(results.study.cells),
+        "n_results": len(table),
+        "n_missing": len(results.missing),
+        "answers": [f"{answer.question} {answer.text}" for answer in told],
+        "by_construction": results.study.analysis.by_construction,
+        "fits": [_fit_json(curve) for curve in results.curves],
+        "references": [
+            {**line.group, "reference": line.name, "value": line.value, "n_runs": line.n_runs}
+            for line in results.lines
+        ],
+        "comparisons": [_comparison_json(one) for one in results.comparisons],
+        "transfers": [_transfer_json(one) for one in results.transfers],
+        "notes": list(results.notes),
+        "mixed": list(provenance.mixed),
+    }
+
+
+def _fit_json(curve: Curve) -> dict[str, Any]:
+    test = curve.fit.lack_of_fit
+    levels = {name: one.level and one.level.value for name, one in curve.fit.parameters.items()}
+    tested = test and {"F": test.F, "df": [test.df_between, test.df_within], "p": test.p}
+    return {**as_json(curve), "interval": levels, "lack_of_fit": tested}
+
+
+def _comparison_json(one: Comparison) -> dict[str, Any]:
+    return {
+        **one.group,
+        "first": one.first,
+        "second": one.second,
+        "amounts": list(one.amounts),
+        "n_chains": one.n_chains,
+        "average": estimate_json(one.average),
+        "at_largest": estimate_json(one.at_largest),
+        "per_doubling": estimate_json(one.per_doubling),
+        "notes": list(one.notes),
+    }
+
+
+def _transfer_json(one: Transfer) -> dict[str, Any]:
+    return {
+        **one.group,
+        "in_domain": one.in_domain,
+        "out_of_domain": one.out_of_domain,
+        "inside": estimate_json(one.inside),
+        "outside": estimate_json(one.outside),
+        "ratio": estimate_json(one.ratio),
+        "notes": list(one.notes),
+    }
+
+
+def _panels(results: Results) -> tuple[str, ...]:
+    places = product(results.settings(), results.roles)
+    drawings = [figures.scaling_panel(results, benchmark, setting) for setting, benchmark in places]
+    return tuple(
+        inline(figures.rendered(drawing, "svg"), f"panel{number}") for number, drawing in enumerate(drawings)
+    )
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    stream = io.BytesIO()
+    table.to_parquet(stream, index=False)
+    return stream.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write aside, then replace, as `orchestrator.files` does for text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,162 @@
+"""All that a study's report says, computed once: table, curves, lines, comparisons."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any
+
+import pandas as pd
+
+from analysis.compare import Comparison, Transfer, compare, transfer
+from analysis.curve import Curve, curve
+from analysis.laws import LAWS
+from analysis.metric import METRICS, Metric
+from analysis.study import Study
+from analysis.table import measured, points, runs_of, tabulate
+
+FEWEST_SUBSETS = 3
+
+
+@dataclass(frozen=True)
+class Line:
+    """A reference: the mean over its runs, drawn as a horizontal line."""
+
+    group: dict[str, Any]  # benchmark and settings
+    name: str
+    value: float  # in the metric's unit
+    n_runs: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was measured and what was made of it; `table` has one row per cell and benchmark."""
+
+    study: Study
+    metric: Metric
+    table: pd.DataFrame
+    curves: tuple[Curve, ...]
+    lines: tuple[Line, ...]
+    comparisons: tuple[Comparison, ...]
+    transfers: tuple[Transfer, ...]
+    notes: tuple[str, ...]  # about the study as a whole
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The benchmarks in the order of the plan, those in domain first, each with its role."""
+        roles = dict(zip(self.table["benchmark"], self.table["role"], strict=True))
+        return dict(sorted(roles.items(), key=lambda item: item[1] != "in_domain"))
+
+    @property
+    def strategies(self) -> list[str]:
+        """The strategies that have curves, in the order of the plan."""
+        return list(dict.fromkeys(self.table.loc[self.table["reference"].isna(), "strategy"]))
+
+    @property
+    def missing(self) -> pd.DataFrame:
+        """The rows without a record."""
+        return self.table[self.table["state"] == "missing"]
+
+    def settings(self) -> list[dict[str, Any]]:
+        """Each combination of the settings that tell curves apart; one empty one without any."""
+        names = list(self.study.settings)
+        if not names:
+            return [{}]
+        rows = self.table.loc[self.table["reference"].isna(), names].drop_duplicates()
+        return [{name: _plain(row[name]) for name in names} for _, row in rows.iterrows()]
+
+    def lines_at(self, benchmark: str, setting: dict[str, Any]) -> tuple[Line, ...]:
+        """The references of a panel: those of its setting, and those outside every curve's setting."""
+        known = {name: {each[name] for each in self.settings()} for name in self.study.settings}
+        return tuple(
+            line
+            for line in self.lines
+            if line.group["benchmark"] == benchmark
+            and all(
+                line.group[name] == setting[name] or line.group[name] not in known[name] for name in known
+            )
+        )
+
+
+def results_of(study: Study) -> Results:
+    """Fit and compare what there is; what there is not is in `missing`."""
+    table = tabulate(study)
+    metric = METRICS[study.analysis.metric]
+    usable = points(table)
+    usable = usable[~pd.isna(measured(usable, metric))]
+    # Benchmarks in domain first, then as planned: so every list and table is ordered.
+    usable = usable.sort_values("role", key=lambda roles: roles != "in_domain", kind="stable")
+    return Results(
+        study=study,
+        metric=metric,
+        table=table,
+        curves=tuple(_curves(study, usable, metric)),
+        lines=tuple(_lines(study, table, metric)),
+        comparisons=tuple(_comparisons(study, usable, metric)),
+        transfers=tuple(_transfers(study, usable, metric)),
+        notes=tuple(_notes(study, table, usable, metric)),
+    )
+
+
+def _grouped(rows: pd.DataFrame, names: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    for _, group in rows.groupby(names, sort=False, dropna=False):
+        yield {name: _plain(group[name].iloc[0]) for name in names}, group
+
+
+def _plain(value: Any) -> Any:
+    """A value of a column as JSON has it."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _curves(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Curve]:
+    law = LAWS[study.analysis.law]
+    for _, part in usable.groupby("benchmark", sort=False):
+        for group, rows in _grouped(part, ["benchmark", *study.settings, "strategy"]):
+            yield curve(group, runs_of(rows, metric), law, metric)
+
+
+def _lines(study: Study, table: pd.DataFrame, metric: Metric) -> Iterator[Line]:
+    drawn = table[table["reference"].notna() & (table["state"] == "present")]
+    drawn = drawn.assign(value=measured(drawn, metric)).dropna(subset="value")
+    for group, rows in _grouped(drawn, ["benchmark", *study.settings, "reference"]):
+        # The base is one model however many cells ask for it: its records are one.
+        values = rows.drop_duplicates("record")["value"]
+        name = group.pop("reference")
+        yield Line(group, name, float(values.mean()), len(values))
+
+
+def _comparisons(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Comparison]:
+    for group, rows in _grouped(usable, ["benchmark", *study.settings]):
+        by_strategy = dict(list(rows.groupby("strategy", sort=False)))
+        for first, second in combinations(study.analysis.compare, 2):
+            if first in by_strategy and second in by_strategy:
+                yield compare(group, by_strategy[first], by_strategy[second], metric)
+
+
+def _transfers(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Transfer]:
+    for group, rows in _grouped(usable, [*study.settings, "strategy"]):
+        inside, outside = (
+            [part for _, part in rows[rows["role"] == role].groupby("benchmark", sort=False)]
+            for role in ("in_domain", "out_of_domain")
+        )
+        for one, other in product(inside, outside):
+            yield transfer(group, one, other, metric)
+
+
+def _notes(study: Study, table: pd.DataFrame, usable: pd.DataFrame, metric: Metric) -> Iterator[str]:
+    n_missing, n_rows = int((table["state"] == "missing").sum()), len(table)
+    if n_missing:
+        yield f"{n_missing} of {n_rows} results are missing; they are left out, not counted as zero"
+    silent = points(table)
+    silent = silent[pd.isna(measured(silent, metric))]
+    if len(silent):
+        yield f"{len(silent)} records carry no {metric.label.lower()}: set likelihood: true for the benchmark"
+    for name in study.analysis.compare:
+        if name not in set(usable["strategy"]):
+            yield f"{name!r} is to be compared but has no record"
+    subsets = usable.groupby("strategy")["subset_seed"].nunique()
+    chains = usable.groupby("strategy").apply(
+        lambda rows: rows.groupby(["subset_seed", "train_seed"]).ngroups
+    )
+    if len(subsets) and subsets.max() < FEWEST_SUBSETS <= chains.max():
+        shared = "one subset seed" if subsets.max() == 1 else f"{subsets.max()} subset seeds"
+        yield f"all chains share {shared}: the intervals understate subset luck"
