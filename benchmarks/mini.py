@@ -42,14 +42,8 @@ def main() -> None:
     experiment, *overrides = sys.argv[1:] or ["mini"]
     with tempfile.TemporaryDirectory() as folder:
         begun, peak = time.monotonic(), 0
-        command = [
-            sys.executable,
-            "-m",
-            "orchestrator",
-            "run",
-            f"experiment={experiment}",
-            f"outputs={folder}",
-        ]
+        command = [sys.executable, "-m", "orchestrator", "run", f"experiment={experiment}"]
+        command += [*overrides, f"outputs={folder}"]
         with subprocess.Popen(command) as run:
             root = psutil.Process(run.pid)
             while run.poll() is None:

@@ -1,0 +1,1 @@
+"""The stages: pool, base, train, generate, grade. The only place for torch and transformers."""

@@ -1,0 +1,66 @@
+"""The command line of the stages: serve, grade, verify."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from orchestrator.refusal import Refused
+
+
+def main() -> int:
+    """Run one verb. 0: done, 1: something is not as it should be, 2: the input was refused."""
+    arguments = vars(_parser().parse_args())
+    # Every verb is a module with a `run`, and pays for its own imports only.
+    module = importlib.import_module(f"experiments.{arguments.pop('module')}")
+    try:
+        code: int = module.run(**arguments)
+    except Refused as refused:
+        print(f"error: {refused}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="serve | grade | verify")
+
+    def verb(name: str, module: str, about: str, example: str) -> argparse.ArgumentParser:
+        layout = argparse.RawDescriptionHelpFormatter
+        one = verbs.add_parser(name, help=about, description=about, epilog=example, formatter_class=layout)
+        one.set_defaults(module=module)
+        return one
+
+    verb(
+        "serve",
+        "serve",
+        "Answer requests in JSON lines on stdin; ends at once when stdin closes.",
+        'example:\n  (echo \'{"ask": "versions"}\'; sleep 1) | python -m experiments serve',
+    )
+    grade = verb(
+        "grade",
+        "grade_file",
+        "Grade a JSONL file: one object per line with `completion` and `reference`.",
+        "example:\n  doublings grade answers.jsonl --benchmark gsm8k --json > graded.jsonl",
+    )
+    grade.add_argument("file", type=Path, metavar="FILE.jsonl")
+    grade.add_argument("--benchmark", choices=["gsm8k"], required=True, help="whose rule finds the answer")
+    _add_form(grade, "the same lines on stdout with answer, correct and reason; the summary on stderr")
+    verify = verb(
+        "verify",
+        "verify",
+        "Prove from a plan's files that they are whole and subsets nest; overlap of sources, contamination.",
+        "example:\n  python -m experiments verify outputs/studies/mini/plans/1.json outputs",
+    )
+    verify.add_argument("plan", type=Path, metavar="PLAN.json")
+    verify.add_argument("outputs", type=Path, metavar="OUTPUTS")
+    _add_form(verify, "JSON on stdout and nothing else there")
+    return parser
+
+
+def _add_form(parser: argparse.ArgumentParser, about: str) -> None:
+    parser.add_argument("--json", dest="form", action="store_const", const="json", default="text", help=about)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

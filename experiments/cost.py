@@ -1,0 +1,137 @@
+"""What artifacts will cost in tokens, FLOPs and bytes, estimated from their specs alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from experiments.world import vocabulary
+from orchestrator.specs import World
+
+# FLOPs per parameter and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
+FORWARD, TRAINING = 2, 6
+# Prompt and response of a row together, as counted in the miniature and in GSM8K.
+SYMBOLIC_TOKENS, TABLE_TOKENS = 41, 200
+# A table says how long it is only when it is read: GSM8K's training and test sets stand for it.
+TABLE_ROWS, TABLE_ITEMS = 7_473, 1_319
+# On disk: a float32, a token of compressed text, a row of ids, a row of numbers.
+WEIGHT_BYTES, TOKEN_BYTES, ID_BYTES, STEP_BYTES = 4, 3, 64, 40
+REHEARSED_ROWS = 4_000
+SPECIAL_TOKENS = 4
+
+Described = Mapping[str, Any]  # {"kind", "spec", "inputs": {role: described}, "summary": ... or null}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Tokens through a model, the FLOPs that takes, and bytes on disk."""
+
+    tokens: int
+    flops: float
+    bytes: int
+
+
+def costs(artifacts: Sequence[Described]) -> list[dict[str, Any]]:
+    """The cost of each artifact, in the same order."""
+    return [asdict(_COSTS[artifact["kind"]](artifact)) for artifact in artifacts]
+
+
+def _pool(pool: Described) -> Cost:
+    n_rows = _n_rows(pool)
+    return Cost(0, 0.0, round(n_rows * (ID_BYTES + TOKEN_BYTES * _row_tokens(pool))))
+
+
+def _base(base: Described) -> Cost:
+    n_parameters, pretrain = _n_parameters(base), base["spec"]["model"]["pretrain"]
+    n_tokens = pretrain["tokens"] if pretrain else 0
+    rehearsal = REHEARSED_ROWS * SYMBOLIC_TOKENS * TOKEN_BYTES if pretrain else 0
+    return Cost(n_tokens, float(TRAINING * n_parameters * n_tokens), WEIGHT_BYTES * n_parameters + rehearsal)
+
+
+def _checkpoint(checkpoint: Described) -> Cost:
+    spec, pool, seed = checkpoint["spec"], checkpoint["inputs"]["pool"], checkpoint["inputs"].get("seed")
+    n_parameters, train = _n_parameters(checkpoint), spec["train"]
+    n_of_pool = spec["subset"]["n"] * (_rows_per_query(pool) if spec["subset"]["unit"] == "queries" else 1.0)
+    n_of_seed = _n_rows(seed) if seed else 0
+    n_rows = n_of_pool + n_of_seed
+    row_tokens = (n_of_pool * _row_tokens(pool) + n_of_seed * _row_tokens(seed or pool)) / max(n_rows, 1)
+    n_seen = _n_seen(train, n_rows)
+    n_steps = n_seen / train["batch_size"]
+    n_tokens = round(n_seen * row_tokens + n_steps * train["rehearsal"] * SYMBOLIC_TOKENS)
+    n_bytes = round(WEIGHT_BYTES * n_parameters + ID_BYTES * n_rows + STEP_BYTES * n_steps)
+    return Cost(n_tokens, float(TRAINING * n_parameters * n_tokens), n_bytes)
+
+
+def _completions(completions: Described) -> Cost:
+    spec = completions["spec"]
+    n_items, item_tokens = _n_items(spec["source"]), _tokens_of(spec["source"]["kind"])
+    # Half of a row is its prompt; a trained model answers about as long as the references are.
+    prompt_tokens = item_tokens / 2
+    generated = prompt_tokens + min(item_tokens / 2, spec["max_new_tokens"])
+    n_tokens = round(n_items * (generated + (item_tokens if spec["likelihood"] else 0)))
+    flops = float(FORWARD * _n_parameters(completions) * n_tokens)
+    return Cost(n_tokens, flops, round(n_items * (2 * ID_BYTES + TOKEN_BYTES * item_tokens / 2)))
+
+
+def _record(record: Described) -> Cost:
+    return Cost(0, 0.0, 3 * ID_BYTES * _n_items(record["spec"]["source"]))
+
+
+_COSTS = {
+    "pool": _pool,
+    "base": _base,
+    "checkpoint": _checkpoint,
+    "completions": _completions,
+    "record": _record,
+}
+
+
+def _n_parameters(artifact: Described) -> int:
+    """Of the base that the artifact goes back to: a Llama whose head is its embedding."""
+    while artifact["kind"] != "base":
+        artifact = artifact["inputs"]["weights" if artifact["kind"] == "completions" else "base"]
+    model, world = artifact["spec"]["model"], artifact["spec"]["world"]
+    width, inner = model["hidden_size"], model["intermediate_size"]
+    if model["tokenizer"] == "words":
+        words = vocabulary(World.model_validate(world))
+        n_words = len({*model["prompt"].replace("{query}", " ").split(), *words}) + SPECIAL_TOKENS
+    else:
+        n_words = model["vocabulary"]
+    layer = 4 * width * width + 3 * width * inner + 2 * width
+    return int(n_words * width + model["n_layers"] * layer + width)
+
+
+def _n_rows(pool: Described) -> int:
+    strategy = pool["spec"]["strategy"]
+    if pool.get("summary"):
+        return int(pool["summary"]["n_rows"])
+    if strategy["kind"] == "symbolic":
+        return int(strategy["rows"])
+    source = pool["spec"]["seed"] if strategy["kind"] == "seed" else strategy["source"]
+    return int(source.get("n_items", TABLE_ROWS))
+
+
+def _row_tokens(pool: Described) -> float:
+    if pool.get("summary"):
+        return float(pool["summary"]["n_tokens_estimate"] / max(pool["summary"]["n_rows"], 1))
+    kind = pool["spec"]["strategy"]["kind"]
+    return _tokens_of(pool["spec"]["seed"]["kind"] if kind == "seed" else kind)
+
+
+def _rows_per_query(pool: Described) -> float:
+    summary = pool.get("summary")
+    return summary["n_rows"] / max(summary["n_queries"], 1) if summary else 1.0
+
+
+def _n_seen(train: Mapping[str, Any], n_rows: float) -> float:
+    """How many rows go through the model, counting each as often as it does."""
+    budget = train["budget"]
+    each = {"epochs": n_rows, "steps": train["batch_size"], "examples": 1.0}[budget["unit"]]
+    return float(budget["value"] * each)
+
+
+def _n_items(source: Mapping[str, Any]) -> int:
+    return int(source.get("n_items", TABLE_ITEMS))
+
+
+def _tokens_of(kind: str) -> float:
+    return float(SYMBOLIC_TOKENS if kind == "symbolic" else TABLE_TOKENS)

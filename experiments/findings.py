@@ -1,0 +1,241 @@
+"""What a plan's files prove: that they are whole, that subsets nest, what is shared and what leaked."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from experiments.sources import read_hashed
+from experiments.text import normalise
+from orchestrator.identity import canonical
+
+Artifacts = Mapping[str, Mapping[str, Any]]  # of a plan, by key
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Checkpoints that differ in their amount alone, the smallest first."""
+
+    strategy: str
+    subset_seed: int
+    train_seed: int
+    amounts: tuple[int, ...]
+    nested: bool
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Of the sources that at least one of two strategies has at an amount, the share that both have."""
+
+    amount: int
+    subset_seed: int
+    strategies: tuple[str, str]
+    n_sources: tuple[int, int]
+    shared: float
+
+
+@dataclass(frozen=True)
+class Contamination:
+    """Rows of a subset whose query, once normalised, is that of a benchmark item."""
+
+    strategy: str
+    amount: int
+    subset_seed: int
+    benchmark: str
+    n_rows: int
+    n_matches: int
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was looked at; `problems` are sentences, and there should be none."""
+
+    n_complete: int
+    n_missing: int
+    chains: tuple[Chain, ...]
+    overlap: tuple[Overlap, ...]
+    contamination: tuple[Contamination, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint that exists, and what it saw: (role, row, source) in order."""
+
+    strategy: str
+    spec: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    rows: Sequence[tuple[str, str, str]]
+
+    @property
+    def amount(self) -> int:
+        """Units of the pool, without the seed set."""
+        return int(self.spec["subset"]["n"])
+
+    @property
+    def subset_seed(self) -> int:
+        """What the nested order is keyed with."""
+        return int(self.spec["subset"]["seed"])
+
+    @property
+    def chain(self) -> str:
+        """The same for checkpoints that differ in their amount alone."""
+        subset = {name: value for name, value in self.spec["subset"].items() if name != "n"}
+        return canonical([{**self.spec, "subset": subset}, dict(self.inputs)])
+
+
+def verify(plan: Mapping[str, Any], store: Path) -> Findings:
+    """What the files say about the artifacts of a plan; those that are not made yet are counted."""
+    artifacts: Artifacts = plan["artifacts"]
+    complete = [key for key in artifacts if (_folder(store, artifacts, key) / "manifest.json").is_file()]
+    damage = {key: list(_damage(_folder(store, artifacts, key))) for key in complete}
+    whole = {key for key in complete if not damage[key]}
+    # Nothing more can be said about a checkpoint whose own files, or whose pools, are not what they were.
+    trained = [
+        _trained(store, artifacts, key)
+        for key in complete
+        if artifacts[key]["kind"] == "checkpoint" and whole >= {key, *_pools(artifacts[key]["inputs"])}
+    ]
+    chains = tuple(_chains(trained))
+    contamination = tuple(_contamination(store, artifacts, trained, _benchmarks(plan)))
+    return Findings(
+        n_complete=len(complete),
+        n_missing=len(artifacts) - len(complete),
+        chains=chains,
+        overlap=tuple(_overlap(artifacts, trained)),
+        contamination=contamination,
+        problems=(
+            *(problem for key in complete for problem in damage[key]),
+            *_broken(chains),
+            *_leaked(contamination),
+        ),
+    )
+
+
+def _folder(store: Path, artifacts: Artifacts, key: str) -> Path:
+    return store / str(artifacts[key]["kind"]) / key
+
+
+def _pools(inputs: Mapping[str, str]) -> list[str]:
+    return [key for role, key in inputs.items() if role in ("pool", "seed")]
+
+
+def _damage(folder: Path) -> Iterator[str]:
+    """A sentence for every file that is not what its manifest says."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for name, described in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            yield f"{path} is missing; remove its folder and run again"
+        elif _sha256(path) != described["sha256"]:
+            yield f"{path} is not what was written; remove its folder and run again"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _trained(store: Path, artifacts: Artifacts, key: str) -> Trained:
+    artifact = artifacts[key]
+    pool = artifacts[artifact["inputs"]["pool"]]
+    table = pq.read_table(_folder(store, artifacts, key) / "subset.parquet")
+    rows = zip(*(table[name].to_pylist() for name in ("role", "row_id", "source_id")), strict=True)
+    return Trained(pool["spec"]["strategy"]["name"], artifact["spec"], artifact["inputs"], list(rows))
+
+
+def _chains(trained: Sequence[Trained]) -> Iterator[Chain]:
+    chains: dict[str, list[Trained]] = defaultdict(list)
+    for checkpoint in trained:
+        chains[checkpoint.chain].append(checkpoint)
+    for chain in chains.values():
+        chain.sort(key=lambda checkpoint: checkpoint.amount)
+        yield Chain(
+            strategy=chain[0].strategy,
+            subset_seed=chain[0].subset_seed,
+            train_seed=chain[0].spec["train_seed"],
+            amounts=tuple(checkpoint.amount for checkpoint in chain),
+            nested=all(small.rows == large.rows[: len(small.rows)] for small, large in pairwise(chain)),
+        )
+
+
+def _broken(chains: Sequence[Chain]) -> Iterator[str]:
+    for chain in chains:
+        if not chain.nested:
+            yield (
+                f"the subsets of {chain.strategy} (amounts {', '.join(map(str, chain.amounts))}, subset_seed="
+                f"{chain.subset_seed}, train_seed={chain.train_seed}) do not nest; remove these checkpoints "
+                "and run again"
+            )
+
+
+def _overlap(artifacts: Artifacts, trained: Sequence[Trained]) -> Iterator[Overlap]:
+    """Of strategies that start from the same seed problems, at the same amount in the same order."""
+    sources: dict[str, dict[str, set[str]]] = defaultdict(dict)
+    subsets: dict[str, Trained] = {}
+    for checkpoint in trained:
+        seed = artifacts[checkpoint.inputs["pool"]]["spec"]["seed"]
+        subset = canonical([seed, checkpoint.spec["subset"]])
+        subsets[subset] = checkpoint
+        sources[subset][checkpoint.strategy] = {row[2] for row in checkpoint.rows if row[0] == "pool"}
+    for subset, by_strategy in sources.items():
+        for (one, first), (other, second) in combinations(sorted(by_strategy.items()), 2):
+            yield Overlap(
+                amount=subsets[subset].amount,
+                subset_seed=subsets[subset].subset_seed,
+                strategies=(one, other),
+                n_sources=(len(first), len(second)),
+                shared=len(first & second) / max(len(first | second), 1),
+            )
+
+
+def _benchmarks(plan: Mapping[str, Any]) -> dict[str, set[str]]:
+    """The normalised queries of every benchmark of the cells, read anew from where they came."""
+    records = {name: key for cell in plan["cells"] for name, key in cell["artifacts"]["record"].items()}
+    benchmarks = {}
+    for name, key in sorted(records.items()):
+        record = plan["artifacts"][key]
+        problems = read_hashed(record["spec"]["source"], record["places"])
+        benchmarks[name] = set(map(normalise, problems.queries))
+    return benchmarks
+
+
+def _contamination(
+    store: Path, artifacts: Artifacts, trained: Sequence[Trained], benchmarks: Mapping[str, set[str]]
+) -> Iterator[Contamination]:
+    queries: dict[str, dict[str, str]] = {}
+    for checkpoint in {(one.chain, one.amount): one for one in trained}.values():
+        for key in _pools(checkpoint.inputs):
+            if key not in queries:
+                queries[key] = _queries(_folder(store, artifacts, key))
+        asked = [queries[checkpoint.inputs[role]][row] for role, row, _ in checkpoint.rows]
+        for name, tested in benchmarks.items():
+            yield Contamination(
+                strategy=checkpoint.strategy,
+                amount=checkpoint.amount,
+                subset_seed=checkpoint.subset_seed,
+                benchmark=name,
+                n_rows=len(asked),
+                n_matches=sum(query in tested for query in asked),
+            )
+
+
+def _queries(pool: Path) -> dict[str, str]:
+    table = pq.read_table(pool / "pool.parquet", columns=["row_id", "query"])
+    return dict(zip(table["row_id"].to_pylist(), map(normalise, table["query"].to_pylist()), strict=True))
+
+
+def _leaked(contamination: Sequence[Contamination]) -> Iterator[str]:
+    for found in contamination:
+        if found.n_matches:
+            yield (
+                f"{found.n_matches} of {found.n_rows} rows of {found.strategy} at amount {found.amount} "
+                f"(subset_seed={found.subset_seed}) are items of {found.benchmark}; "
+                "add it to data.decontaminate"
+            )

@@ -1,0 +1,105 @@
+"""The training loop: AdamW over batches, warm-up and cosine, and what happened at every step."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812 - as everybody writes it
+
+from experiments.batches import Batch
+from experiments.llama import answer_logits, rotation
+
+Progress = Callable[[float, str], None]
+
+
+class NotFiniteError(RuntimeError):
+    """Loss not finite."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How weights follow their gradients."""
+
+    n_steps: int
+    learning_rate: float
+    embedding_rate_factor: float
+    warmup_share: float
+    final_rate_share: float
+    weight_decay: float
+    betas: tuple[float, float]
+    clip: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step did."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    n_tokens: int
+    grad_norm: float
+
+
+def rate(recipe: Recipe, step: int) -> float:
+    """Return the learning rate of a step, counted from one: linear warm-up, then cosine."""
+    n_warmup = round(recipe.warmup_share * recipe.n_steps)
+    if step <= n_warmup:
+        return recipe.learning_rate * step / n_warmup
+    share = (step - n_warmup) / max(recipe.n_steps - n_warmup, 1)
+    low = recipe.final_rate_share
+    return recipe.learning_rate * (low + (1 - low) * (1 + math.cos(math.pi * share)) / 2)
+
+
+def fit(llama: Any, batches: Iterator[Batch], recipe: Recipe, progress: Progress) -> list[Step]:
+    """Train the weights in place on the first `n_steps` batches."""
+    turn = rotation(llama)
+    weights = list(llama.parameters())
+    optimizer = _optimizer(llama, recipe)
+    steps: list[Step] = []
+    reported = time.monotonic()
+    for number, batch in enumerate(islice(batches, recipe.n_steps), start=1):
+        logits = answer_logits(llama, batch.tokens, batch.answers, turn)
+        loss = F.cross_entropy(logits, batch.targets)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
+        now = rate(recipe, number)
+        _set_rate(optimizer, now, recipe.embedding_rate_factor)
+        optimizer.step()
+        steps.append(Step(number, loss.item(), now, batch.n_tokens, norm.item()))
+        _check_finite(steps[-1], recipe.n_steps)
+        if time.monotonic() - reported > 1.0:
+            reported = time.monotonic()
+            progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss.item():.3f}")
+    return steps
+
+
+def _optimizer(llama: Any, recipe: Recipe) -> torch.optim.Optimizer:
+    embeddings = llama.model.embed_tokens.weight
+    body = [weight for weight in llama.parameters() if weight is not embeddings]
+    return torch.optim.AdamW(
+        [
+            {"params": body, "weight_decay": recipe.weight_decay},
+            {"params": [embeddings], "weight_decay": 0.0},
+        ],
+        betas=recipe.betas,
+        fused=True,
+    )
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, now: float, embedding_factor: float) -> None:
+    body, embeddings = optimizer.param_groups
+    body["lr"], embeddings["lr"] = now, now * embedding_factor
+
+
+def _check_finite(step: Step, n_steps: int) -> None:
+    if not (math.isfinite(step.loss) and math.isfinite(step.grad_norm)):
+        raise NotFiniteError(
+            f"loss not finite: {step.loss} with gradient norm {step.grad_norm} at step {step.step} "
+            f"of {n_steps}, learning rate {step.learning_rate:g}: lower train.learning_rate"
+        )

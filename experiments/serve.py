@@ -1,0 +1,142 @@
+"""Answer the orchestrator: requests come in on stdin and answers go out on stdout, one JSON object a line."""
+
+import errno
+import importlib
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from experiments.versions import VERSIONS
+
+# Modules are named here and imported at the first request that needs them: torch alone takes seconds.
+MAKERS = {
+    "pool": ("experiments.pool", "make_pool"),
+    "base": ("experiments.base", "make_base"),
+    "checkpoint": ("experiments.train", "make_checkpoint"),
+    "completions": ("experiments.generate", "make_completions"),
+    "record": ("experiments.record", "make_record"),
+}
+WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
+WITH_PLACES = frozenset({"pool", "completions", "record"})
+
+# By name, as the modules that define some of these take seconds to import.
+REFUSED = frozenset({"Refused", "TooLongError"})
+CAUSES = {
+    "NotFiniteError": "loss not finite",
+    "MemoryError": "out of memory",
+    "OutOfMemoryError": "out of memory",
+    "ImportError": "import error",
+}
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def run() -> NoReturn:
+    """Answer requests until stdin closes, which ends the process at once, whatever it is doing."""
+    # Ctrl-C reaches the whole group of processes; what it means is for the one who asks to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answer = _Answers()
+    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    while True:
+        answer.send(_answered(requests.get(), answer.progress))
+
+
+class _Answers:
+    """What was stdout when the process began; anything else that is printed goes to stderr."""
+
+    def __init__(self) -> None:
+        self._stream = os.dup(sys.stdout.fileno())
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def send(self, answer: Mapping[str, Any]) -> None:
+        left = json.dumps(answer).encode() + b"\n"
+        try:
+            while left:
+                left = left[os.write(self._stream, left) :]
+        except BrokenPipeError:
+            os._exit(1)  # nobody listens any more
+
+    def progress(self, done: float, note: str) -> None:
+        self.send({"progress": done, "note": note})
+
+
+def _listen(requests: queue.SimpleQueue[bytes]) -> None:
+    for line in sys.stdin.buffer:
+        requests.put(line)
+    os._exit(0)
+
+
+def _answered(line: bytes, progress: Callable[[float, str], None]) -> dict[str, Any]:
+    try:
+        return {"result": _result(json.loads(line), progress)}
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
+        if any(kind.__name__ in REFUSED for kind in type(error).__mro__):
+            return {"refused": str(error)}
+        return {
+            "failed": {
+                "cause": cause_of(error),
+                "message": f"{type(error).__name__}: {error}",
+                "traceback": traceback.format_exc(),
+            }
+        }
+
+
+def _result(request: Mapping[str, Any], progress: Callable[[float, str], None]) -> Any:
+    match request["ask"]:
+        case "versions":
+            return VERSIONS
+        case "inspect":
+            return _named("experiments.sources", "inspect")(request["source"], request["answer"])
+        case "size":
+            return _named("experiments.pool", "size")(request["spec"], request["places"])
+        case "cost":
+            return {"costs": _named("experiments.cost", "costs")(request["artifacts"])}
+        case "make":
+            return _made(request, progress)
+        case other:
+            raise ValueError(f"'{other}' cannot be asked; versions, inspect, size, cost and make can")
+
+
+def _made(request: Mapping[str, Any], progress: Callable[[float, str], None]) -> Any:
+    kind = request["kind"]
+    if kind in WITH_TORCH and "torch" not in sys.modules:
+        _named("experiments.compute", "settle")()
+    inputs = {role: Path(folder) for role, folder in request["inputs"].items()}
+    arguments = [request["spec"], inputs, Path(request["into"]), progress]
+    if kind in WITH_PLACES:
+        arguments.append(request["places"])
+    return _named(*MAKERS[kind])(*arguments)
+
+
+def _named(module: str, name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def cause_of(error: BaseException) -> str:
+    """What the ledger calls it: a word or two that say what would help."""
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.errno in NO_SPACE:
+            return "disk full"
+        # Libraries written in Rust or C++ hand the system's message on without its number.
+        if "No space left on device" in str(cause):
+            return "disk full"
+        if "can't allocate memory" in str(cause):
+            return "out of memory"
+        for kind in type(cause).__mro__:
+            if kind.__name__ in CAUSES:
+                return CAUSES[kind.__name__]
+    return "unknown"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

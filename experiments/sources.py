@@ -1,0 +1,151 @@
+"""Read a source of problems, wherever it lies, into rows that know where they were found."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from experiments import tables, world
+from experiments.grade import reference_number
+from experiments.text import query_id, row_id
+from orchestrator.refusal import Refused
+from orchestrator.specs import Source, SymbolicSource, TableSource
+
+_SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
+
+
+@dataclass(frozen=True)
+class Problems:
+    """The rows of a source in their own order.
+
+    `row_ids` are hashes of query and response; `source_ids` name the seed problem, which is the hash of
+    the query where the source does not say. `numbers` count lines of a file, or rows of a table, from 1.
+    """
+
+    name: str
+    digest: str
+    row_ids: Sequence[str]
+    source_ids: Sequence[str]
+    queries: Sequence[str]
+    responses: Sequence[str]
+    numbers: Sequence[int]
+    counted: str  # "line" or "row"
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def place(self, index: int) -> str:
+        """Where a row was found, for people."""
+        return f"{self.counted} {self.numbers[index]} of {self.name}"
+
+
+def inspect(source: Mapping[str, Any], answer: str | None) -> dict[str, Any]:
+    """Digest and number of rows of a source, after every row was parsed.
+
+    With the rule of an `answer` the source is a benchmark: every reference must then hold a number, and no
+    item may occur twice. Raises Refused for what cannot be read, and for what a benchmark must not hold.
+    """
+    problems = read(_SOURCE.validate_python(source))
+    if answer is not None:
+        _check_benchmark(problems)
+    return {"digest": problems.digest, "n_rows": len(problems)}
+
+
+def read_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Problems:
+    """The rows of a source as it stands in a spec, where a table is known by its digest alone.
+
+    Raises Refused where the content is no longer what was hashed.
+    """
+    problems = read(located(hashed, places))
+    if hashed["kind"] == "table" and problems.digest != hashed["digest"]:
+        raise Refused(
+            f"{problems.name} has changed since the study was planned: its digest was "
+            f"{hashed['digest'][:12]} and is {problems.digest[:12]} now; "
+            "run the study again to plan with the new content"
+        )
+    return problems
+
+
+def located(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Source:
+    """The full source of one that stands in a spec."""
+    return _SOURCE.validate_python(places[hashed["digest"]] if hashed["kind"] == "table" else hashed)
+
+
+def read(source: Source) -> Problems:
+    """The rows of a source. Raises Refused with file, line and remedy for what cannot be read."""
+    return _symbolic(source) if isinstance(source, SymbolicSource) else _table(source)
+
+
+def name_of(source: Source) -> str:
+    """What a person calls the source."""
+    if isinstance(source, SymbolicSource):
+        return f"the world's {source.part} part"
+    return tables.name_of(source)
+
+
+def _symbolic(source: SymbolicSource) -> Problems:
+    items = world.items(source)
+    queries = [item.query for item in items]
+    responses = [item.response for item in items]
+    return Problems(
+        name=name_of(source),
+        digest=hashlib.sha256(_canonical(source.model_dump(mode="json"))).hexdigest(),
+        row_ids=list(map(row_id, queries, responses)),
+        source_ids=[item.source_id for item in items],
+        queries=queries,
+        responses=responses,
+        numbers=range(1, len(items) + 1),
+        counted="item",
+    )
+
+
+def _table(source: TableSource) -> Problems:
+    content = tables.read(source)
+    if not len(content.columns[source.query]):
+        raise Refused(f"{content.name} holds no rows; name a file that does")
+    queries = content.columns[source.query]
+    responses = content.columns[source.response]
+    sources = None if source.source is None else content.columns[source.source]
+    return Problems(
+        name=content.name,
+        digest=_content_digest([queries, responses] if sources is None else [queries, responses, sources]),
+        row_ids=list(map(row_id, queries, responses)),
+        source_ids=list(map(query_id, queries)) if sources is None else sources,
+        queries=queries,
+        responses=responses,
+        numbers=content.numbers,
+        counted=content.counted,
+    )
+
+
+def _check_benchmark(problems: Problems) -> None:
+    seen: dict[str, int] = {}
+    for index, (item, reference) in enumerate(zip(problems.row_ids, problems.responses, strict=True)):
+        if reference_number(reference) is None:
+            raise Refused(
+                f"{problems.place(index)} has no numeric reference: {_shortened(reference)}; "
+                "a solution ends in '#### <number>', a bare answer is a number"
+            )
+        if (first := seen.setdefault(item, index)) != index:
+            raise Refused(
+                f"{problems.place(index)} repeats the item of {problems.place(first)}; remove one of them"
+            )
+
+
+def _content_digest(columns: Sequence[Sequence[str]]) -> str:
+    """Of the values alone, row by row: the same for the same rows in JSONL, in Parquet and on the hub."""
+    digest = hashlib.sha256()
+    for row in zip(*columns, strict=True):
+        digest.update(_canonical(row) + b"\n")
+    return digest.hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

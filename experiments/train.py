@@ -1,0 +1,83 @@
+"""Makes a checkpoint: fine-tunes a base on the first rows of a pool."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from experiments import model as models
+from experiments.base import read_rehearsal
+from experiments.batches import shuffled_batches
+from experiments.encode import Text, encode
+from experiments.loop import Progress, Recipe, Step, fit
+from experiments.subset import select
+from orchestrator.specs import Train
+
+KEPT = ["position", "row_id", "source_id", "role"]
+
+
+def make_checkpoint(
+    spec: dict[str, Any], inputs: dict[str, Path], into: Path, progress: Progress
+) -> dict[str, Any]:
+    """Write the fine-tuned folder, the subset it saw and the course of its training; return the summary."""
+    train = Train.model_validate(spec["train"])
+    base = models.load(inputs["base"])
+    subset = _subset(spec, inputs)
+    examples = encode(
+        _texts(subset), base.tokenizer, spec["prompt"], base.llama.config.max_position_embeddings
+    )
+    rehearsal = read_rehearsal(inputs["base"]) if train.rehearsal else []
+    batches = shuffled_batches(examples, train.batch_size, rehearsal, train.rehearsal, spec["train_seed"])
+    recipe = _recipe(train, n_examples=len(examples))
+    steps = fit(base.llama, batches, recipe, progress)
+    models.save(base, into)
+    pq.write_table(subset.select(KEPT), into / "subset.parquet")
+    pq.write_table(_course(steps), into / "training.parquet")
+    return {
+        "n_rows": len(examples),
+        "n_steps": len(steps),
+        "n_tokens": sum(step.n_tokens for step in steps),
+        "final_loss": steps[-1].loss,
+    }
+
+
+def n_steps(train: Train, n_examples: int) -> int:
+    """Return how many optimiser steps the budget allows."""
+    per_epoch = math.ceil(n_examples / train.batch_size)
+    match train.budget.unit:
+        case "epochs":
+            return max(1, round(train.budget.value * per_epoch))
+        case "steps":
+            return max(1, round(train.budget.value))
+        case "examples":
+            return max(1, math.ceil(train.budget.value / train.batch_size))
+
+
+def _recipe(train: Train, n_examples: int) -> Recipe:
+    return Recipe(
+        n_steps=n_steps(train, n_examples),
+        learning_rate=train.learning_rate,
+        embedding_rate_factor=train.embedding_rate_factor,
+        warmup_share=train.warmup_share,
+        final_rate_share=train.final_rate_share,
+        weight_decay=train.weight_decay,
+        betas=train.betas,
+        clip=train.clip,
+    )
+
+
+def _subset(spec: dict[str, Any], inputs: dict[str, Path]) -> pa.Table:
+    pool = pq.read_table(inputs["pool"] / "pool.parquet")
+    seed = pq.read_table(inputs["seed"] / "pool.parquet") if "seed" in inputs else None
+    return select(pool, seed, spec["subset"])
+
+
+def _texts(subset: pa.Table) -> list[Text]:
+    columns = [subset[name].to_pylist() for name in ("row_id", "query", "response")]
+    return [Text(*row) for row in zip(*columns, strict=True)]
+
+
+def _course(steps: list[Step]) -> pa.Table:
+    return pa.table({name: [getattr(step, name) for step in steps] for name in Step.__dataclass_fields__})

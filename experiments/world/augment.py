@@ -1,0 +1,90 @@
+"""Augmentation of seed problems: new queries by five operations, or other reasoning paths."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+
+from experiments.world.items import Seed, seeds
+from experiments.world.lexicon import Lexicon, generator, lexicon
+from experiments.world.problems import PATHS, Topic, another_unit, draw_response, draw_story, response
+from orchestrator.specs import Operation, SymbolicSource, SymbolicStrategy
+
+TRIES = 30  # for a row that is new, before a seed problem is passed over this time
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training example, and what it was made from: `path` counts the solutions of one query."""
+
+    source_id: str
+    operation: str
+    path: int
+    query: str
+    response: str
+
+
+def augmented(strategy: SymbolicStrategy, seed: SymbolicSource, forbidden: frozenset[str]) -> Iterator[Row]:
+    """Draw new rows from the seed problems in turn; ends when no seed problem has a new one left.
+
+    Texts of the world are in normal form (lower case, single spaces), and so is `forbidden`.
+    """
+    if strategy.operations:
+        return _new_queries(strategy, seed, forbidden)
+    return _new_paths(strategy, seed, forbidden)
+
+
+def _new_queries(
+    strategy: SymbolicStrategy, seed: SymbolicSource, forbidden: frozenset[str]
+) -> Iterator[Row]:
+    known, random = lexicon(seed.world), generator("augment", strategy.generator_seed, seed.world.seed)
+    pairs = {(given.story.query, given.response) for given in seeds(seed)}
+    paths = Counter(query for query, _ in pairs)
+    while True:
+        n_before = len(pairs)
+        for given in seeds(seed):
+            for _ in range(TRIES):
+                operation = random.choice(strategy.operations)
+                topic = rewritten(given.story.topic, operation, strategy.new_fact_share, known, random)
+                story = draw_story(topic, known, random)
+                solution = draw_response(story, known, random)
+                if story.query not in forbidden and (story.query, solution) not in pairs:
+                    pairs.add((story.query, solution))
+                    yield Row(given.source_id, operation, paths[story.query], story.query, solution)
+                    paths[story.query] += 1
+                    break
+        if len(pairs) == n_before:
+            return
+
+
+def rewritten(
+    topic: Topic, operation: Operation, new_fact_share: float, known: Lexicon, random: Random
+) -> Topic:
+    """Return what a rewritten problem is about: the same people, and perhaps another unit."""
+    if operation == "numbers":
+        return topic
+    keeps = random.random() >= new_fact_share
+    first = topic.units[0] if keeps else known.draw_unit(random)
+    second = (another_unit(first, random, known.draw_unit),) if operation == "concepts" else ()
+    return Topic(operation, topic.name, topic.good, (first, *second))
+
+
+def _new_paths(strategy: SymbolicStrategy, seed: SymbolicSource, forbidden: frozenset[str]) -> Iterator[Row]:
+    known, random = lexicon(seed.world), generator("paths", strategy.generator_seed, seed.world.seed)
+    given = [problem for problem in seeds(seed) if problem.story.query not in forbidden]
+    others = [_other_responses(problem, known, random) for problem in given]
+    for path in count():
+        n_left = 0
+        for problem, responses in zip(given, others, strict=True):
+            if path < len(responses):
+                n_left += 1
+                yield Row(problem.source_id, "responses", path + 1, problem.story.query, responses[path])
+        if not n_left:
+            return
+
+
+def _other_responses(given: Seed, known: Lexicon, random: Random) -> list[str]:
+    every = dict.fromkeys(response(given.story, path, known) for path in PATHS)
+    every.pop(given.response)
+    return random.sample(list(every), len(every))

@@ -1,0 +1,134 @@
+"""Pools: nothing twice, nothing of a benchmark, and every removal counted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from experiments.pool import make_pool, size
+from experiments.sources import inspect
+from experiments.text import normalise
+from orchestrator.refusal import Refused
+
+WORLD = {"seed": 0, "n_units": 40, "n_everyday_units": 8, "zipf_alpha": 1.0, "zipf_offset": 6.0}
+GIVEN = {"kind": "symbolic", "world": WORLD, "part": "seed", "n_items": 12}
+TEST = {"kind": "symbolic", "world": WORLD, "part": "test", "n_items": 10}
+SEED_STRATEGY = {"kind": "seed", "name": "seed"}
+
+
+def augmented(rows: int, *operations: str) -> dict[str, Any]:
+    chosen = {"operations": list(operations), "new_fact_share": 0.7, "generator_seed": 0}
+    return {"kind": "symbolic", "name": "made", "rows": rows, **chosen}
+
+
+class Tables:
+    """Files that stand in specs by their digest, as the plan has them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.places: dict[str, Any] = {}
+
+    def add(self, *rows: tuple[str, str, str]) -> dict[str, Any]:
+        path = self.folder / f"{len(self.places)}.jsonl"
+        objects = [dict(zip(("s", "q", "r"), row, strict=True)) for row in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in objects))
+        columns = {"query": "q", "response": "r", "source": "s"}
+        place = {"kind": "table", "path": str(path), "split": "train", **columns}
+        digest = inspect(place, None)["digest"]
+        self.places[digest] = place
+        return {"kind": "table", "digest": digest, **columns}
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    return Tables(tmp_path)
+
+
+def made(
+    tmp_path: Path, strategy: dict[str, Any], seed: Any = GIVEN, against: Any = (TEST,), places: Any = None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    spec = {"version": 1, "seed": seed, "strategy": strategy, "decontaminate": list(against)}
+    summary = make_pool(spec, {}, tmp_path, lambda done, note: None, places or {})
+    assert size(spec, places or {}).items() <= summary.items()
+    return summary, pq.read_table(tmp_path / "pool.parquet").to_pylist()
+
+
+def test_the_seed_strategy_is_the_seed_problems(tmp_path: Path) -> None:
+    summary, rows = made(tmp_path, SEED_STRATEGY)
+    assert summary["n_rows"] == summary["n_sources"] == summary["n_queries"] == len(rows) == 12
+    assert summary["removed"] == {"empty": 0, "duplicate": 0, "benchmark": 0}
+    assert {row["operation"] for row in rows} == {"seed"}
+    columns = ["row_id", "source_id", "strategy", "operation", "path", "query", "response", "generator"]
+    assert list(rows[0]) == columns
+
+
+@pytest.mark.parametrize("operations", [("numbers", "fractions", "concepts", "complexity"), ()])
+def test_a_generated_pool_has_the_rows_that_were_asked_for(
+    tmp_path: Path, operations: tuple[str, ...]
+) -> None:
+    summary, rows = made(tmp_path, augmented(100, *operations))
+    assert summary["n_rows"] == len({row["row_id"] for row in rows}) == 100
+    assert summary["n_sources"] == 12
+    assert summary["n_queries"] == (12 if not operations else len({row["query"] for row in rows}))
+    assert summary["n_tokens_estimate"] > 100 * 20
+
+
+def test_a_pool_is_made_the_same_way_every_time(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        made(tmp_path / name, augmented(50, "numbers"))
+    assert (tmp_path / "one/pool.parquet").read_bytes() == (tmp_path / "other/pool.parquet").read_bytes()
+
+
+def test_more_rows_than_a_generator_has_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"'made' promises 100000 rows, but 12 .* yield only \d+; lower"):
+        made(tmp_path, augmented(100_000))
+
+
+def test_the_world_does_not_rewrite_a_table(tmp_path: Path, tables: Tables) -> None:
+    seed = tables.add(("s", "q", "r"))
+    with pytest.raises(Refused, match="rewrites problems of the symbolic world"):
+        made(tmp_path, augmented(10, "numbers"), seed, (), tables.places)
+
+
+def test_what_is_removed_is_counted(tmp_path: Path, tables: Tables) -> None:
+    rows = tables.add(
+        ("b", "How many?", "one way"),
+        ("b", "how  MANY?", "One way"),  # the same once normalised
+        ("a", "How many?", "one way"),
+        ("a", "How many?", "another way"),
+        ("a", "What is tested ?", "leak"),
+        ("a", " ", "empty"),
+        ("a", "empty", "\n"),
+    )
+    tested = tables.add(("t", "what is\tTESTED ?", "#### 1"))
+    strategy = {"kind": "table", "name": "given", "source": rows}
+    summary, kept = made(tmp_path, strategy, GIVEN, (tested,), tables.places)
+    assert summary["removed"] == {"empty": 2, "duplicate": 2, "benchmark": 1}
+    assert [(row["source_id"], row["query"], row["response"]) for row in kept] == [
+        ("a", "How many?", "one way"),
+        ("a", "How many?", "another way"),
+    ]
+    assert [row["path"] for row in kept] == [1, 2]
+    assert {row["generator"] for row in kept} == {"table"}
+
+
+def test_a_pool_of_nothing_but_test_items_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"'seed' contains nothing but 10 items of the world's test part"):
+        made(tmp_path, SEED_STRATEGY, TEST)
+
+
+def test_no_row_of_any_pool_asks_what_a_benchmark_asks(tmp_path: Path) -> None:
+    own_queries = {**GIVEN, "n_items": 5}
+    summary, rows = made(tmp_path, augmented(60, "numbers", "concepts"), GIVEN, (TEST, own_queries))
+    assert summary["n_rows"] == 60
+    (tmp_path / "given").mkdir()
+    _, tested = made(tmp_path / "given", SEED_STRATEGY, own_queries, ())
+    assert not {normalise(row["query"]) for row in rows} & {normalise(row["query"]) for row in tested}
+
+
+@pytest.mark.parametrize("query", ["A  b\nC", "a b c", " A B\u00a0C "])
+def test_case_and_white_space_do_not_tell_texts_apart(query: str) -> None:
+    assert normalise(query) == "a b c"
