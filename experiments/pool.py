@@ -111,7 +111,7 @@ def _generated(strategy: SymbolicStrategy, seed: Any, benchmarks: Iterable[Probl
     if not isinstance(seed, SymbolicSource):
         raise Refused(
             f"strategy '{strategy.name}' rewrites problems of the symbolic world, but the seed problems "
-            "are a table; choose data=world, or a strategy that reads a table"
+            "are a table; choose data=mini, or a strategy that reads a table"
         )
     forbidden = frozenset(normalise(query) for benchmark in benchmarks for query in benchmark.queries)
     rows = list(islice(world.augmented(strategy, seed, forbidden), strategy.rows))
