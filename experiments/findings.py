@@ -17,6 +17,8 @@ from orchestrator.identity import canonical
 
 Artifacts = Mapping[str, Mapping[str, Any]]  # of a plan, by key
 
+REMEDY = "remove its folder and those of the records made from it, and run again"
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -132,9 +134,9 @@ def _damage(folder: Path) -> Iterator[str]:
     for name, described in manifest["files"].items():
         path = folder / name
         if not path.is_file():
-            yield f"{path} is missing; remove its folder and run again"
+            yield f"{path} is missing; {REMEDY}"
         elif _sha256(path) != described["sha256"]:
-            yield f"{path} is not what was written; remove its folder and run again"
+            yield f"{path} is not what was written; {REMEDY}"
 
 
 def _sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.refusal import Refused
+from orchestrator.stages import StageFailed
 
 # Verbs that compose a grid from Hydra overrides.
 COMPOSING = ("run", "plan")
@@ -130,6 +131,9 @@ def main() -> None:
     except Refused as refusal:
         sys.stderr.write(f"doublings: {refusal}\n")
         sys.exit(2)
+    except StageFailed as failure:
+        sys.stderr.write(f"doublings: {failure.message} ({failure.cause})\n{failure.traceback}")
+        sys.exit(1)
     except OSError as error:
         if error.errno not in OUT_OF_OUR_HANDS:
             raise

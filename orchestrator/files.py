@@ -19,6 +19,19 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+def write_once(path: Path, text: str) -> bool:
+    """Write a file whole, unless there is one already: then False, and that one stays."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    write_text(aside, text)
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink()
+    return True
+
+
 def write_json(path: Path, value: Any) -> None:
     """The same for a value; keys keep their order."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

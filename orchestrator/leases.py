@@ -6,6 +6,7 @@ a while (another machine). A dead lease is taken over by creating the next gener
 lets exactly one of several takers win, and nothing is ever deleted from under a living holder.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -23,6 +24,8 @@ from orchestrator.files import write_json
 STALE_AFTER = 90.0
 # A lease that was created but not yet filled in belongs to somebody who is just about to.
 UNREADABLE_FOR = 10.0
+# The kernel rounds the time of boot to seconds, up or down from one reading to the next.
+SAME_START = 1.5
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,10 @@ class Leases:
         return Lease(key, mine, holder)
 
     def refresh(self, lease: Lease, progress: float, note: str) -> None:
-        """Say that the holder lives, and how far it is (0 to 1)."""
-        if lease.path.exists():
-            write_json(lease.path, {**lease.holder, "progress": progress, "note": note})
+        """Say that the holder lives, and how far it is (0 to 1); a lost sign of life costs nothing."""
+        with contextlib.suppress(OSError):
+            if lease.path.exists():
+                write_json(lease.path, {**lease.holder, "progress": progress, "note": note})
 
     def holds(self, lease: Lease) -> bool:
         """Whether nobody took the lease over, as happens to a holder that slept too long."""
@@ -124,17 +128,21 @@ class Leases:
 
 def whoami() -> dict[str, Any]:
     """This process, so that any other process can tell whether it still runs."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(psutil.Process())}
 
 
 def is_running(pid: int, started: float) -> bool:
     """Whether that very process runs (a number may have been given to another since)."""
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < 1.0
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        return abs(_started(process) - started) < SAME_START and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _started(process: psutil.Process) -> float:
+    """Seconds from boot to the start of a process: no correction of the clock moves it."""
+    return float(process.create_time() - psutil.boot_time())
 
 
 def _generation(path: Path) -> int:

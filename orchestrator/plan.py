@@ -51,8 +51,17 @@ class Planner:
 
     def plan(self, points: Iterable[tuple[Mapping[str, Any], Cell]]) -> Plan:
         """Raises Refused for a cell that cannot be: amount above the pool, unreadable data, and so on."""
-        cells = tuple(self._cell(axes, cell) for axes, cell in points)
-        return Plan(cells, wanted(self.artifacts, complete=set()))
+        cells: dict[str, PlannedCell] = {}
+        for axes, cell in points:
+            planned = self._cell(axes, cell)
+            place = canonical(planned.axes)
+            if place in cells and cells[place].records != planned.records:
+                raise Refused(
+                    f"two different cells are both called {_named(planned.axes)}: give the strategies or "
+                    "models that they come from names of their own (strategy.name, model.name)"
+                )
+            cells.setdefault(place, planned)
+        return Plan(tuple(cells.values()), wanted(self.artifacts, complete=set()))
 
     def _cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
         amounts.parse(cell.amount)
@@ -71,7 +80,7 @@ class Planner:
         weights = checkpoint or base
         tests = {name: self._evaluation(cell, name, weights) for name in cell.evaluate.benchmarks}
         return PlannedCell(
-            _axes(axes, cell, amount),
+            _axes(axes, cell, amount + self._riding(cell, seed)),
             cell,
             amount,
             pool.key,
@@ -87,9 +96,15 @@ class Planner:
             cell.amount,
             cell.subset,
             self._pool_size(pool, unit),
-            self._pool_size(seed, unit) if cell.subset.with_seed else 0,
+            self._riding(cell, seed),
             cell.strategy.name,
         )
+
+    def _riding(self, cell: Cell, seed: Artifact) -> int:
+        """Rows of the seed set that an amount counts as its own."""
+        if not (cell.subset.with_seed and cell.subset.axis == "total"):
+            return 0
+        return self._pool_size(seed, cell.subset.unit)
 
     def _pool_size(self, pool: Artifact, unit: str) -> int:
         strategy = pool.spec["strategy"]
@@ -135,6 +150,7 @@ class Planner:
                     f"model '{model.name}' learns words of a symbolic world, but data '{cell.data.name}' "
                     "is a table: choose a model with tokenizer=bpe and pretrain=null"
                 )
+            _refuse_impossible(cell)
             spec = {
                 "version": self.facts.versions()["base"],
                 "model": model.model_dump(mode="json", exclude={"name"}),
@@ -202,7 +218,9 @@ class Planner:
         self, kind: Kind, spec: dict[str, Any], inputs: dict[str, str], label: str, places: Mapping[str, Any]
     ) -> Artifact:
         # Completions and records share one spec per benchmark: hashed once, not once per cell.
-        key = key_of(kind, self._once(("digest", id(spec)), lambda: digest(spec)), inputs)
+        known, spec_digest = self._once(("digest", id(spec)), lambda: (spec, digest(spec)))
+        key = key_of(kind, spec_digest, inputs)
+        assert known is spec, "what is remembered is kept alive, so its identity is its own"
         if key not in self.artifacts:
             self.artifacts[key] = Artifact(kind, key, spec, inputs, places, label)
         return self.artifacts[key]
@@ -227,6 +245,10 @@ def _axes(axes: Mapping[str, Any], cell: Cell, amount: int) -> dict[str, Any]:
     return {**known, **{name: value for name, value in axes.items() if name not in (*known, "seed")}}
 
 
+def _named(axes: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in axes.items())
+
+
 def _label(cell: Cell, amount: int) -> str:
     seeds = (
         f"seed {cell.train_seed}"
@@ -234,3 +256,20 @@ def _label(cell: Cell, amount: int) -> str:
         else f"subset seed {cell.subset_seed}, train seed {cell.train_seed}"
     )
     return f"{cell.strategy.name} {amount} {seeds}"
+
+
+def _refuse_impossible(cell: Cell) -> None:
+    """Settings that each may be, and together cannot."""
+    model = cell.model
+    if model.hidden_size % (2 * model.n_heads):
+        raise Refused(
+            f"model.hidden_size={model.hidden_size} must be a multiple of twice "
+            f"model.n_heads={model.n_heads}: a head has an even number of dimensions"
+        )
+    if model.tokenizer == "bpe" and model.vocabulary is None:
+        raise Refused("model.vocabulary has no value: tokenizer=bpe needs a size, for example 2048")
+    if cell.train.rehearsal and model.pretrain is None:
+        raise Refused(
+            f"train.rehearsal={cell.train.rehearsal} repeats what the base was pretrained on, but "
+            f"model '{model.name}' has pretrain=null: set train.rehearsal=0"
+        )

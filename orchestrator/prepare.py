@@ -71,7 +71,10 @@ def prepare(
 
 def _refuse_unwritable(outputs: Path) -> None:
     """By the nearest folder that exists, so that refusing leaves nothing behind."""
-    nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
+    try:
+        nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
+    except OSError as error:
+        raise Refused(f"outputs={outputs} cannot be reached ({error}): choose another folder") from error
     if not nearest.is_dir():
         raise Refused(f"outputs={outputs} cannot be a folder: {nearest} is a file")
     if not os.access(nearest, os.W_OK | os.X_OK):

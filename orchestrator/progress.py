@@ -58,7 +58,7 @@ class View:
             return
         text = _line(snapshot, left)
         if time.monotonic() - self._plain_at >= PLAIN_EVERY and text != self._plain_text:
-            self.console.print(text, highlight=False, soft_wrap=True)
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
             self._plain_at, self._plain_text = time.monotonic(), text
 
     def say(self, text: str) -> None:

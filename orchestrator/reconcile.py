@@ -1,5 +1,6 @@
 """`run`: wanted artifacts, minus complete ones, minus what others make, is submitted; then followed."""
 
+import os
 import secrets
 import subprocess
 import sys
@@ -41,6 +42,7 @@ class Run:
     document: Mapping[str, Any]
     name: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
     jobs: list[Job] = field(default_factory=list)
+    code: snapshot.Snapshot | None = None  # fresh jobs in place of dead ones run what those ran
     _records: frozenset[str] = frozenset()
     _last: str = ""
 
@@ -52,7 +54,7 @@ class Run:
     def submit(self, to_make: Mapping[str, Artifact]) -> None:
         """Write the note, start the jobs."""
         prepared, cluster = self.prepared, self.prepared.settings.cluster
-        code = snapshot.take(prepared.study.code)
+        code = self.code = self.code or snapshot.take(prepared.study.code)
         commit, dirty = snapshot.commit()
         note = Note(
             run=self.name,
@@ -62,7 +64,7 @@ class Run:
             order=tuple(sorted(to_make, key=lambda key: self._urgency(to_make[key]))),
             workers=cluster.workers,
             threads=cluster.threads,
-            gpus=cluster.gpus,
+            devices=devices(cluster.gpus),
             failures=cluster.failures,
             code=str(code.folder),
             provenance={"code": code.digest, "git_commit": commit, "git_dirty": dirty, **_software()},
@@ -240,6 +242,13 @@ def _report(this: Run) -> int:
         Console().print(f"report: {page}", highlight=False, soft_wrap=True)
         return 0
     return subprocess.run([sys.executable, "-m", "analysis", "report", str(study.root)]).returncode
+
+
+def devices(n_gpus: int) -> tuple[str, ...]:
+    """The GPUs to deal out, of those that we were given ourselves."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    ours = [name for name in given.split(",") if name] if given is not None else map(str, range(n_gpus))
+    return tuple(ours)[:n_gpus]
 
 
 def _software() -> dict[str, Any]:

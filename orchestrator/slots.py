@@ -1,7 +1,6 @@
 """The places of this machine: a worker holds one while it works, so no GPU is ever given out twice."""
 
 import fcntl
-import getpass
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,8 +14,10 @@ def held(slot: int, folder: Path | None = None) -> Iterator[bool]:
 
     The kernel frees the slot when the holder dies, however it dies.
     """
-    place = folder or Path(tempfile.gettempdir()) / f"doublings-{getpass.getuser()}"
+    place = folder or Path(tempfile.gettempdir()) / f"doublings-{os.getuid()}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if place.stat().st_uid != os.getuid():
+        raise PermissionError(f"{place} belongs to somebody else, who could hold all slots: remove it")
     descriptor = os.open(place / f"slot-{slot}", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         try:

@@ -45,6 +45,10 @@ class StageProcess:
         """Of the child."""
         return self._process.pid
 
+    def gone(self) -> bool:
+        """Whether the child ended, of itself or not."""
+        return self._process.poll() is not None
+
     def __enter__(self) -> Self:
         return self
 
@@ -110,7 +114,7 @@ class StageProcess:
         return StageFailed("unknown", f"the stage process ended with exit code {code}; its log says why")
 
 
-def stage_environment(code: Path, threads: int, gpu: int | None) -> dict[str, str]:
+def stage_environment(code: Path, threads: int, gpu: str | None) -> dict[str, str]:
     """What a stage process needs to see: the code snapshot, its threads, its GPU and no other."""
     count = str(threads)
     return {
@@ -120,5 +124,5 @@ def stage_environment(code: Path, threads: int, gpu: int | None) -> dict[str, st
         "MKL_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,
         "TOKENIZERS_PARALLELISM": "false",
-        "CUDA_VISIBLE_DEVICES": "" if gpu is None else str(gpu),
+        "CUDA_VISIBLE_DEVICES": gpu or "",
     }

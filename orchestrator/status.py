@@ -10,11 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.ledger import Ledger, State
 from orchestrator.study import StudyFolder, artifacts_of, cell_state, find
 
 REFRESH = 1.0
+# Jobs take a moment to start, and to go from one artifact to the next.
+PATIENCE = 20.0
 
 
 def show(study: str, outputs: Path, *, as_json: bool) -> int:
@@ -30,11 +33,13 @@ def show(study: str, outputs: Path, *, as_json: bool) -> int:
 def watch(study: str, outputs: Path) -> int:
     """Refresh until nothing is left to do or nobody does it."""
     found = find(study, outputs)
+    idle_since: float | None = None
     with Live(console=Console(), auto_refresh=False) as live:
         while True:
             known = read(found)
             live.update(table(known), refresh=True)
-            if not known["running"]:
+            idle_since = None if known["running"] else idle_since or time.monotonic()
+            if _over(known) or (idle_since and time.monotonic() - idle_since > PATIENCE):
                 return 0 if known["cells"].get("complete", 0) == known["n_cells"] else 1
             try:
                 time.sleep(REFRESH)
@@ -79,9 +84,15 @@ def table(known: dict[str, Any]) -> Table:
         )
     lines = [f"runs: {job['kind']} {job['label']} ({job['progress']:.0%})" for job in known["running"]]
     lines += [f"failed: {why['label']}: {why['cause']}: {why['message']}" for why in known["failures"]]
-    drawn.caption = "\n".join(lines)
+    drawn.caption = Text("\n".join(lines))
     drawn.caption_justify = "left"
     return drawn
+
+
+def _over(known: dict[str, Any]) -> bool:
+    """Nothing is left that anybody could make."""
+    lost = ("complete", "failed", "blocked")
+    return sum(known["cells"].get(state, 0) for state in lost) == known["n_cells"] and not known["running"]
 
 
 def _running(holder: dict[str, Any]) -> dict[str, Any]:

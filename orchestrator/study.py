@@ -3,14 +3,13 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.estimate import Cost
-from orchestrator.files import read_json, write_text
+from orchestrator.files import read_json, write_once, write_text
 from orchestrator.identity import Artifact, canonical
 from orchestrator.ledger import State
 from orchestrator.plan import Plan, PlannedCell
@@ -62,7 +61,7 @@ def find(name_or_folder: str, outputs: Path) -> StudyFolder:
         root = given.resolve()
         return StudyFolder(root.parent.parent, root.name)
     study = StudyFolder(outputs, name_or_folder)
-    if not study.plans.is_dir():
+    if not study.plans.is_dir() or study.latest() is None:
         there = sorted(path.name for path in (outputs / "studies").glob("*") if (path / "plans").is_dir())
         known = f"there are: {', '.join(there)}" if there else "there is none yet"
         raise Refused(
@@ -79,15 +78,10 @@ def save_plan(study: StudyFolder, document: dict[str, Any]) -> tuple[int, dict[s
             return newest[0], None
         number = newest[0] + 1 if newest else 1
         path = study.plans / f"{number}.json"
-        aside = study.plans / f".{number}.{os.getpid()}"
-        write_text(aside, json.dumps({**document, "number": number}, ensure_ascii=False) + "\n")
-        try:
-            os.link(aside, path)
-        except FileExistsError:
+        text = json.dumps({**document, "number": number}, ensure_ascii=False) + "\n"
+        if not write_once(path, text):
             # Another run of this study wrote a plan meanwhile; look at that one.
             continue
-        finally:
-            aside.unlink()
         return number, newest[1] if newest else None
 
 
@@ -145,8 +139,9 @@ def cell_state(cell: Mapping[str, Any], states: Mapping[str, State]) -> State:
     records = {states[key] for key in keys["record"].values()}
     if records == {State.COMPLETE}:
         return State.COMPLETE
-    way = {states[key] for key in (keys["pool"], keys["base"], keys["checkpoint"]) if key} | records
-    way |= {states[key] for key in keys["completions"].values()}
+    made_from = (keys["pool"], keys["base"], keys["checkpoint"], *keys["completions"].values())
+    # A cell names its pool even where it evaluates the base and nothing is to be made of the pool.
+    way = {states[key] for key in made_from if key in states} | records
     for state in (State.FAILED, State.BLOCKED, State.RUNNING, State.READY):
         if state in way:
             return state
@@ -206,6 +201,6 @@ def _artifact(artifact: Artifact, cost: Cost) -> dict[str, Any]:
 
 
 def _grid(document: Mapping[str, Any]) -> str:
-    """What makes two plans the same: their cells and how they are analysed, not where they run."""
-    analysis = document["settings"]["analysis"]
-    return canonical([[cell["axes"], cell["artifacts"]] for cell in document["cells"]] + [analysis])
+    """What makes two plans the same: their cells, where their data lies and how they are analysed."""
+    places = {key: artifact["places"] for key, artifact in document["artifacts"].items()}
+    return canonical([document["cells"], places, document["settings"]["analysis"]])

@@ -31,7 +31,7 @@ def show(study: str, conditions: Sequence[str], outputs: Path, *, as_json: bool)
     cells = _matching(document["cells"], conditions)
     explained = []
     for cell in cells[:AT_MOST]:
-        made_from = [artifacts[key] for key in _keys(cell)]
+        made_from = [artifacts[key] for key in _keys(cell, artifacts)]
         steps = [_step(artifact, str(states[artifact.key]), ledger) for artifact in made_from]
         explained.append({"axes": cell["axes"], "state": str(cell_state(cell, states)), "artifacts": steps})
     if as_json:
@@ -62,7 +62,7 @@ def _matching(cells: Sequence[Mapping[str, Any]], conditions: Sequence[str]) -> 
     return found
 
 
-def _keys(cell: Mapping[str, Any]) -> list[str]:
+def _keys(cell: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> list[str]:
     keys = cell["artifacts"]
     way = [
         keys["pool"],
@@ -71,7 +71,7 @@ def _keys(cell: Mapping[str, Any]) -> list[str]:
         *keys["completions"].values(),
         *keys["record"].values(),
     ]
-    return [key for key in way if key]
+    return [key for key in way if key in artifacts]
 
 
 def _step(artifact: Artifact, state: str, ledger: Ledger) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Note(Spec):
     order: tuple[str, ...]  # keys to make, most urgent first
     workers: int
     threads: int
-    gpus: int
+    devices: tuple[str, ...]  # GPUs, one for each of the first slots
     failures: int
     code: str
     provenance: dict[str, Any]
@@ -143,9 +143,8 @@ class Worker:
         self.note = note
         self.ledger = ledger
         self.queue = queue
-        self.environment = stage_environment(
-            Path(note.code), note.threads, slot if slot < note.gpus else None
-        )
+        gpu = note.devices[slot] if slot < len(note.devices) else None
+        self.environment = stage_environment(Path(note.code), note.threads, gpu)
         self.log = note.folder / f"worker-{slot}-{os.getpid()}.log"
         self._stage: StageProcess | None = None
 
@@ -167,20 +166,27 @@ class Worker:
         return made
 
     def _make(self, stage: StageProcess, artifact: Artifact, lease: Lease) -> bool:
+        """Whether it is there now, made by this worker; a failure is written down."""
         try:
-            published = self._published(stage, artifact, lease)
+            made = self._published(stage, artifact, lease)
         except Refused as refusal:
-            self._failed(artifact, StageFailed("bad input", str(refusal)))
+            self._failed(artifact, lease, StageFailed("bad input", str(refusal)))
         except StageFailed as failure:
-            self._failed(artifact, failure)
+            self._failed(artifact, lease, failure)
+        except psutil.NoSuchProcess:
+            self._failed(
+                artifact, lease, StageFailed("killed", "the stage process ended before it was asked")
+            )
         except OSError as error:
+            # The stage may still be at it, and would answer the next question with this one's result.
+            self._end_stage()
             cause = "disk full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "unknown"
-            self._failed(artifact, StageFailed(cause, f"{self.ledger.store.root}: {error}"))
+            self._failed(artifact, lease, StageFailed(cause, f"{self.ledger.store.root}: {error}"))
         else:
-            self.ledger.failures.forget(artifact.key)
-            self.ledger.leases.clear(artifact.key)
-            return published
-        self.ledger.leases.release(lease)
+            if self.ledger.store.has(artifact.kind, artifact.key):
+                self.ledger.failures.forget(artifact.key)
+                self.ledger.leases.clear(artifact.key)
+            return made
         return False
 
     def _published(self, stage: StageProcess, artifact: Artifact, lease: Lease) -> bool:
@@ -203,8 +209,8 @@ class Worker:
         }
         summary = stage.ask(request, on_progress)
         if not self.ledger.leases.holds(lease):
-            # This process slept for so long that somebody else has taken over.
-            shutil.rmtree(into)
+            # This process slept for so long that somebody else has taken over, and removed what was here.
+            shutil.rmtree(into, ignore_errors=True)
             return False
         cost = measured.result()
         provenance = {**self.note.provenance, **whoami(), "run": self.note.run, **cost}
@@ -219,7 +225,11 @@ class Worker:
     def _folder(self, key: str) -> str:
         return str(self.ledger.store.folder(self.queue.artifacts[key].kind, key).resolve())
 
-    def _failed(self, artifact: Artifact, failure: StageFailed) -> None:
+    def _failed(self, artifact: Artifact, lease: Lease, failure: StageFailed) -> None:
+        if self._stage is not None and (failure.cause in ("killed", "out of memory") or self._stage.gone()):
+            self._end_stage()
+        if not self.ledger.leases.holds(lease):
+            return  # somebody else makes it now, and will say how that went
         self.ledger.store.discard_unfinished(artifact)
         about = {
             "run": self.note.run,
@@ -233,8 +243,7 @@ class Worker:
         }
         self.ledger.failures.record(artifact.key, about)
         self._tell(f"could not make {artifact.kind} {artifact.key} ({artifact.label}): {failure.message}")
-        if failure.cause in ("killed", "out of memory"):
-            self._end_stage()
+        self.ledger.leases.release(lease)
         self._stop_when_hopeless()
 
     def _stop_when_hopeless(self) -> None:
