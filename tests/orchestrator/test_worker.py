@@ -1,0 +1,109 @@
+"""What a worker does when it was overtaken, and when its stage goes astray; the stage is the edge."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.identity import Artifact, digest, key_of
+from orchestrator.leases import Leases
+from orchestrator.ledger import Ledger
+from orchestrator.stages import StageFailed
+from orchestrator.worker import Note, Queue, Worker
+
+SPEC = {"name": "only"}
+ONLY = Artifact("pool", key_of("pool", digest(SPEC), {}), SPEC, {}, label="only")
+
+
+class Stage:
+    """Answers every request by calling a function with the folder that it names."""
+
+    pid = os.getpid()
+
+    def __init__(self, make: Callable[[Path], dict[str, Any]]) -> None:
+        self.make = make
+
+    def ask(self, request: Mapping[str, Any], on_progress: Callable[[float, str], None]) -> dict[str, Any]:
+        on_progress(0.5, "half")
+        return self.make(Path(request["into"]))
+
+    def gone(self) -> bool:
+        return False
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def a_worker(tmp_path: Path) -> Worker:
+    note = Note(
+        run="r",
+        outputs=str(tmp_path),
+        study="s",
+        plan=1,
+        order=(ONLY.key,),
+        workers=1,
+        threads=1,
+        devices=(),
+        failures=3,
+        code=str(tmp_path),
+        provenance={},
+    )
+    note.folder.mkdir(parents=True)
+    ledger = Ledger.at(tmp_path)
+    return Worker(note, ledger, Queue(note, ledger, {ONLY.key: ONLY}), 0)
+
+
+def make(worker: Worker, function: Callable[[Path], dict[str, Any]]) -> bool:
+    claimed = worker.queue.next()
+    assert claimed is not None
+    return worker._make(Stage(function), *claimed)  # type: ignore[arg-type]
+
+
+def overtake(tmp_path: Path) -> Path:
+    """Another worker takes the lease, clears away and begins."""
+    leases, store = Leases(tmp_path), Ledger.at(tmp_path).store
+    (old,) = [path for path in leases.folder.glob(f"{ONLY.key}.*") if not path.name.startswith(".")]
+    (leases.folder / f"{ONLY.key}.1").write_bytes(old.read_bytes())
+    store.discard_unfinished(ONLY)
+    return store.start(ONLY)
+
+
+def test_a_worker_that_was_overtaken_touches_nothing_of_the_next_one(tmp_path: Path) -> None:
+    theirs: list[Path] = []
+
+    def slept(into: Path) -> dict[str, Any]:
+        theirs.append(overtake(tmp_path))
+        return {}
+
+    worker = a_worker(tmp_path)
+    assert not make(worker, slept)
+    assert theirs[0].is_dir()
+    assert worker.ledger.failures.failed() == set()
+    assert set(worker.ledger.leases.live()) == {ONLY.key}
+
+
+def test_a_worker_that_was_overtaken_does_not_report_its_own_failure(tmp_path: Path) -> None:
+    theirs: list[Path] = []
+
+    def broke(into: Path) -> dict[str, Any]:
+        theirs.append(overtake(tmp_path))
+        raise StageFailed("unknown", "too late")
+
+    worker = a_worker(tmp_path)
+    assert not make(worker, broke)
+    assert theirs[0].is_dir()
+    assert worker.ledger.failures.failed() == set()
+
+
+def test_a_failure_is_written_down_and_frees_the_artifact(tmp_path: Path) -> None:
+    def full(into: Path) -> dict[str, Any]:
+        raise OSError(28, "No space left on device")
+
+    worker = a_worker(tmp_path)
+    assert not make(worker, full)
+    failure = worker.ledger.failures.of(ONLY.key)
+    assert failure is not None
+    assert failure["cause"] == "disk full"
+    assert worker.queue.unfinished() == []
+    assert worker.ledger.leases.live() == {}
+    assert list((tmp_path / "artifacts" / "pool").iterdir()) == []
