@@ -42,10 +42,12 @@ def doublings(
     tmp_path: Path, verb: str, *overrides: str, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
     """Run a verb on the tiny study to its end."""
-    return finished(command(verb, tmp_path / "outputs", *overrides), tmp_path, timeout)
+    return run_to_its_end(command(verb, tmp_path / "outputs", *overrides), tmp_path, timeout)
 
 
-def finished(arguments: list[str], tmp_path: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def run_to_its_end(
+    arguments: list[str], tmp_path: Path, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
     """Run any command to its end."""
     return subprocess.run(
         arguments,

@@ -129,7 +129,8 @@ def test_what_breaks_is_a_failure_and_the_next_request_is_answered(server: Serve
 @pytest.mark.slow
 def test_it_ends_at_once_when_nobody_asks_any_more(tmp_path: Path) -> None:
     with serving() as server:
-        spec = {"version": 1, "model": {**MODEL, "pretrain": PRETRAIN}, "world": WORLD, "decontaminate": []}
+        model = {**MODEL, "pretrain": {**PRETRAIN, "tokens": 3_000_000}}  # for longer than anybody waits
+        spec = {"version": 1, "model": model, "world": WORLD, "decontaminate": []}
         server.send(ask="make", kind="base", spec=spec, inputs={}, places={}, into=str(tmp_path))
         assert "step" in server.receive()["note"]
         assert server.process.stdin is not None

@@ -7,10 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import doublings, finished
+from tests.tiny import doublings, run_to_its_end
 
 GOOD = ("strategy=queries", "strategy.rows=32", "amount=4,8", "seed=0,1")
-TABLE = ("data=gsm8k", "model=gsm8k_llama", "strategy=seed", "evaluate=[gsm8k]", "amount=2", "study=table")
+TABLE = (
+    "data=gsm8k",
+    "model=gsm8k_llama",
+    "train=gsm8k",
+    "strategy=seed",
+    "evaluate=[gsm8k]",
+    "amount=2",
+    "study=table",
+)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ def test_wrong_data_is_refused_before_anything_is_written(
     a_table(tmp_path / "data", "train", train)
     a_table(tmp_path / "data", "test", test)
     places = (f"data.path={tmp_path / 'data'}", f"outputs={tmp_path / 'outputs'}")
-    ran = finished([sys.executable, "-m", "orchestrator", "run", *TABLE, *places], tmp_path)
+    ran = run_to_its_end([sys.executable, "-m", "orchestrator", "run", *TABLE, *places], tmp_path)
     assert ran.returncode == 2, ran
     assert sentence in ran.stderr
     assert not (tmp_path / "outputs").exists()

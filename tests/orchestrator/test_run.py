@@ -7,6 +7,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.tiny import AXES, ROOT, command, doublings, environment
+from tests.tiny import AXES, ROOT, command, doublings, environment, run_to_its_end
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +115,16 @@ def test_a_new_seed_amount_or_benchmark_runs_only_what_is_new(finished: Path, tm
     assert {kind: len(keys) for kind, keys in more.items()} == {"completions": 12, "record": 12}
 
 
+def test_the_base_can_be_evaluated_alone(finished: Path) -> None:
+    overrides = ("study=base", "strategy=queries", "strategy.rows=32", "amount=0", "seed=0")
+    ran = doublings(finished, "run", *overrides)
+    assert "1 of 1 cells complete" in ran.stdout, ran.stdout + ran.stderr
+    outputs = ("base", "--outputs", str(finished / "outputs"))
+    for verb in ("status", "why", "verify"):
+        said = run_to_its_end([sys.executable, "-m", "orchestrator", verb, *outputs], finished)
+        assert said.returncode == 0, said.stderr
+
+
 def test_two_runs_started_together_make_each_artifact_once(finished: Path, tmp_path: Path) -> None:
     both = [
         subprocess.Popen(
@@ -210,6 +221,8 @@ def test_ctrl_c_stops_after_what_is_in_hand_and_the_next_run_goes_on(tmp_path: P
         cwd=ROOT,
         env=environment(tmp_path),
         process_group=0,
+        # Whoever runs the tests in the background has them ignore Ctrl-C, and so would what they start.
+        preexec_fn=_hear_ctrl_c,
     )
     deadline = time.monotonic() + 60
     while not manifests(tmp_path / "outputs") and time.monotonic() < deadline:
@@ -221,6 +234,10 @@ def test_ctrl_c_stops_after_what_is_in_hand_and_the_next_run_goes_on(tmp_path: P
     ran = doublings(tmp_path, "run", *AXES)
     assert ran.returncode == 0, ran.stdout
     assert sorted(made(tmp_path / "outputs")) == sorted(manifests(tmp_path / "outputs"))
+
+
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_another_train_seed_gives_other_weights_of_the_same_subset(finished: Path) -> None:
