@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Tests run side by side; more threads than cores would wait for one another.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test check format system clean
 

@@ -227,6 +227,7 @@ def test_a_larger_amount_begins_with_the_smaller_one(inputs: dict[str, Path], tm
     assert many.slice(0, 16).equals(few)
 
 
+@pytest.mark.slow
 def test_the_same_spec_gives_the_same_bytes_in_another_process(
     inputs: dict[str, Path], tmp_path: Path
 ) -> None:

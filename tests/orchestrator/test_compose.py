@@ -85,6 +85,7 @@ def grids(draw):
 
 
 # Shrinking composes hundreds of cells more.
+@pytest.mark.slow
 @settings(
     max_examples=10,
     deadline=None,

@@ -21,6 +21,7 @@ def _claim(outputs: Path, claimed: "multiprocessing.Queue[int]", go: float) -> N
         time.sleep(1.0)
 
 
+@pytest.mark.slow
 def test_of_many_that_claim_at_once_one_gets_it(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     claimed: multiprocessing.Queue[int] = context.Queue()
