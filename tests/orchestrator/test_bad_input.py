@@ -9,6 +9,9 @@ import pytest
 
 from tests.tiny import doublings, run_to_its_end
 
+# Each starts the whole program.
+pytestmark = pytest.mark.slow
+
 GOOD = ("strategy=queries", "strategy.rows=32", "amount=4,8", "seed=0,1")
 TABLE = (
     "data=gsm8k",

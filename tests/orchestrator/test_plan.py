@@ -7,6 +7,9 @@ import pytest
 from orchestrator.study import StudyFolder, save_plan
 from tests.tiny import doublings
 
+# Each starts the whole program.
+pytestmark = pytest.mark.slow
+
 ROWS = ("strategy.rows=32", "seed=0")
 QUERIES = ("strategy=queries", *ROWS)
 
