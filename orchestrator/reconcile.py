@@ -184,7 +184,7 @@ class Follower:
                     self._kill()
                     return
                 self._stopping = True
-                write_text(stop_file(self.this.folder), "interrupted")
+                write_text(stop_file(self.this.folder), "interrupted; run again to go on")
                 self.view.say("stopping after what is in hand; press Ctrl-C again to stop at once")
 
     def _over(self) -> bool:
@@ -224,6 +224,8 @@ def _conclude(this: Run, states: Mapping[str, State], console: Console) -> int:
                 f"(log: {failure['log']})",
                 markup=False, highlight=False, soft_wrap=True, style="red",
             )  # fmt: skip
+    if stop_file(this.folder).exists():
+        console.print(stop_file(this.folder).read_text(), markup=False, highlight=False, soft_wrap=True)
     done = [cell_state(cell, states) == State.COMPLETE for cell in this.document["cells"]]
     console.print(f"{sum(done)} of {len(done)} cells complete", highlight=False)
     reported = _report(this) if any(done) else 0

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from orchestrator.artifacts import Store
@@ -49,17 +48,31 @@ def _matching(cells: Sequence[Mapping[str, Any]], conditions: Sequence[str]) -> 
             raise Refused(f"'{condition}' is no condition: write axis=value, for example amount=512")
         # `seed` is short for both seeds, as on the command line of `run`.
         for axis in ("subset_seed", "train_seed") if name == "seed" else (name,):
-            wanted[axis] = yaml.safe_load(value)
+            wanted[axis] = value
     names = list(dict.fromkeys(name for cell in cells for name in cell["axes"]))
     unknown = [name for name in wanted if name not in names]
     if unknown:
         raise Refused(f"'{unknown[0]}' is no axis of this study; its axes are {', '.join(names)}")
-    found = [cell for cell in cells if all(cell["axes"].get(name) == value for name, value in wanted.items())]
+    found = [
+        cell for cell in cells if all(_is(cell["axes"].get(name), text) for name, text in wanted.items())
+    ]
     if not found:
         there = {name: sorted({str(cell["axes"].get(name)) for cell in cells}) for name in wanted}
         listed = "; ".join(f"{name} is one of {', '.join(values)}" for name, values in there.items())
         raise Refused(f"no cell of this study has {' '.join(conditions)}: {listed}")
     return found
+
+
+def _is(value: Any, text: str) -> bool:
+    """Whether a value may be written so."""
+    if value is None or isinstance(value, bool):
+        return text.lower() == json.dumps(value)
+    if isinstance(value, int | float):
+        try:
+            return float(text) == value
+        except ValueError:
+            return False
+    return str(value) == text
 
 
 def _keys(cell: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> list[str]:

@@ -15,7 +15,7 @@ import psutil
 from pydantic import ConfigDict
 
 from orchestrator import slots
-from orchestrator.files import read_json, write_json
+from orchestrator.files import read_json, write_text
 from orchestrator.identity import Artifact
 from orchestrator.leases import Lease, whoami
 from orchestrator.ledger import Ledger
@@ -215,7 +215,8 @@ class Worker:
         cost = measured.result()
         provenance = {**self.note.provenance, **whoami(), "run": self.note.run, **cost}
         published = store.publish(artifact, into, summary, provenance)
-        self._tell(f"made {artifact.kind} {artifact.key} ({artifact.label}) in {cost['seconds']:.1f} s")
+        if published:
+            self._tell(f"made {artifact.kind} {artifact.key} ({artifact.label}) in {cost['seconds']:.1f} s")
         return published
 
     def _tell(self, text: str) -> None:
@@ -252,7 +253,9 @@ class Worker:
         causes = Counter(failure["cause"] for failure in known if failure and failure["run"] == self.note.run)
         for cause, count in causes.items():
             if count >= self.note.failures:
-                write_json(stop_file(self.note.folder), f"{count} failures of one cause: {cause}")
+                write_text(
+                    stop_file(self.note.folder), f"stopped after {count} failures of one cause: {cause}"
+                )
 
     def _end_stage(self) -> None:
         if self._stage is not None:

@@ -125,6 +125,22 @@ def test_the_base_can_be_evaluated_alone(finished: Path) -> None:
         assert said.returncode == 0, said.stderr
 
 
+def test_what_fails_has_a_cause_and_the_rest_is_made(finished: Path) -> None:
+    overrides = ("strategy=queries", "strategy.rows=32", "amount=8", "seed=0")
+    ran = doublings(finished, "run", "study=rates", *overrides, "train.learning_rate=5e-4,1e30")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "1 of 2 cells complete" in ran.stdout
+    assert "loss not finite" in ran.stdout
+    assert "lower train.learning_rate" in ran.stdout
+    outputs = ("--outputs", str(finished / "outputs"))
+    program = [sys.executable, "-m", "orchestrator"]
+    status = run_to_its_end([*program, "status", "rates", "--json", *outputs], finished)
+    assert status.returncode == 1
+    assert json.loads(status.stdout)["cells"] == {"complete": 1, "failed": 1}
+    why = run_to_its_end([*program, "why", "rates", "train.learning_rate=1e30", *outputs], finished)
+    assert "spec.train.learning_rate: 1e+30 here, 0.0005 there" in why.stdout, why.stdout + why.stderr
+
+
 def test_two_runs_started_together_make_each_artifact_once(finished: Path, tmp_path: Path) -> None:
     both = [
         subprocess.Popen(
