@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,6 +56,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def to_go_on_from(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished study, for tests that add to it."""
+    shutil.copytree(finished / "outputs", tmp_path / "outputs")
+    return tmp_path
+
+
 def test_a_study_goes_from_its_declaration_to_a_report(finished: Path) -> None:
     study = finished / "outputs" / "studies" / "tiny"
     assert (study / "report" / "index.html").exists()
@@ -69,12 +77,10 @@ def test_a_study_goes_from_its_declaration_to_a_report(finished: Path) -> None:
     }
 
 
-def test_a_second_run_submits_nothing_and_is_quick(finished: Path) -> None:
+def test_a_second_run_submits_nothing(finished: Path) -> None:
     jobs = finished / "outputs" / "studies" / "tiny" / "jobs"
     before = sorted(jobs.iterdir())
-    begun = time.monotonic()
     ran = doublings(finished, "run", *AXES)
-    assert time.monotonic() - begun < 15
     assert ran.returncode == 0
     assert "nothing to make" in ran.stdout
     assert sorted(jobs.iterdir()) == before
@@ -115,29 +121,29 @@ def test_a_new_seed_amount_or_benchmark_runs_only_what_is_new(finished: Path, tm
     assert {kind: len(keys) for kind, keys in more.items()} == {"completions": 12, "record": 12}
 
 
-def test_the_base_can_be_evaluated_alone(finished: Path) -> None:
+def test_the_base_can_be_evaluated_alone(to_go_on_from: Path) -> None:
     overrides = ("study=base", "strategy=queries", "strategy.rows=32", "amount=0", "seed=0")
-    ran = doublings(finished, "run", *overrides)
+    ran = doublings(to_go_on_from, "run", *overrides)
     assert "1 of 1 cells complete" in ran.stdout, ran.stdout + ran.stderr
-    outputs = ("base", "--outputs", str(finished / "outputs"))
+    outputs = ("base", "--outputs", str(to_go_on_from / "outputs"))
     for verb in ("status", "why", "verify"):
-        said = run_to_its_end([sys.executable, "-m", "orchestrator", verb, *outputs], finished)
+        said = run_to_its_end([sys.executable, "-m", "orchestrator", verb, *outputs], to_go_on_from)
         assert said.returncode == 0, said.stderr
 
 
-def test_what_fails_has_a_cause_and_the_rest_is_made(finished: Path) -> None:
+def test_what_fails_has_a_cause_and_the_rest_is_made(to_go_on_from: Path) -> None:
     overrides = ("strategy=queries", "strategy.rows=32", "amount=8", "seed=0")
-    ran = doublings(finished, "run", "study=rates", *overrides, "train.learning_rate=5e-4,1e30")
+    ran = doublings(to_go_on_from, "run", "study=rates", *overrides, "train.learning_rate=5e-4,1e30")
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert "1 of 2 cells complete" in ran.stdout
     assert "loss not finite" in ran.stdout
     assert "lower train.learning_rate" in ran.stdout
-    outputs = ("--outputs", str(finished / "outputs"))
+    outputs = ("--outputs", str(to_go_on_from / "outputs"))
     program = [sys.executable, "-m", "orchestrator"]
-    status = run_to_its_end([*program, "status", "rates", "--json", *outputs], finished)
+    status = run_to_its_end([*program, "status", "rates", "--json", *outputs], to_go_on_from)
     assert status.returncode == 1
     assert json.loads(status.stdout)["cells"] == {"complete": 1, "failed": 1}
-    why = run_to_its_end([*program, "why", "rates", "train.learning_rate=1e30", *outputs], finished)
+    why = run_to_its_end([*program, "why", "rates", "train.learning_rate=1e30", *outputs], to_go_on_from)
     assert "spec.train.learning_rate: 1e+30 here, 0.0005 there" in why.stdout, why.stdout + why.stderr
 
 
@@ -256,9 +262,9 @@ def _hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_another_train_seed_gives_other_weights_of_the_same_subset(finished: Path) -> None:
+def test_another_train_seed_gives_other_weights_of_the_same_subset(to_go_on_from: Path) -> None:
     ran = doublings(
-        finished,
+        to_go_on_from,
         "run",
         "strategy=queries",
         "strategy.rows=32",
@@ -270,7 +276,7 @@ def test_another_train_seed_gives_other_weights_of_the_same_subset(finished: Pat
     assert ran.returncode == 0, ran.stdout + ran.stderr
     ours = [
         manifest
-        for manifest in manifests(finished / "outputs").values()
+        for manifest in manifests(to_go_on_from / "outputs").values()
         if manifest["kind"] == "checkpoint"
         and manifest["spec"]["subset"] == {"n": 16, "unit": "examples", "order": "breadth", "seed": 0}
     ]
