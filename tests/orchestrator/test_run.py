@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
+from tests.killing import kill, wait_for_a_lease
 from tests.tiny import AXES, ROOT, command, doublings, environment, run_to_its_end
 
 pytestmark = pytest.mark.slow
@@ -179,9 +179,9 @@ def test_whatever_is_killed_the_next_run_completes(finished: Path, tmp_path: Pat
             cwd=ROOT,
             env=environment(tmp_path),
         ) as run:
-            _wait_for_a_lease(outputs, run)
+            wait_for_a_lease(outputs, run)
             time.sleep(draw.uniform(0.0, 4.0))
-            _kill(victim, run, tmp_path)
+            kill(victim, run, tmp_path)
             run.send_signal(signal.SIGKILL)
         for key, manifest in seen.items():
             assert manifests(outputs)[key] == manifest, "a complete artifact was made again"
@@ -191,47 +191,6 @@ def test_whatever_is_killed_the_next_run_completes(finished: Path, tmp_path: Pat
     assert {key: manifests(outputs)[key] for key in seen} == seen
     assert records(outputs) == records(finished / "outputs")
     assert not [path for path in outputs.glob("artifacts/*/.*") if path.parent.name != "artifacts"]
-
-
-def _wait_for_a_lease(outputs: Path, run: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and run.poll() is None:
-        if any((outputs / "artifacts" / ".leases").glob("*")):
-            return
-        time.sleep(0.05)
-
-
-def _kill(victim: str, run: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
-    ours = [
-        process for process in psutil.process_iter() if _temporary_folder(process) == str(tmp_path / "tmp")
-    ]
-    stages = [process for process in ours if _runs(process, "experiments")]
-    workers = [process for process in ours if _runs(process, "submitit.core._submit")]
-    chosen = {
-        "stage": stages[:1],
-        "worker": workers[:1],
-        "orchestrator": [psutil.Process(run.pid)] if run.poll() is None else [],
-        "everything": ours,
-    }[victim]
-    for process in chosen:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-
-
-def _temporary_folder(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get("TMPDIR")
-    except (psutil.Error, OSError):
-        return None
-
-
-def _runs(process: psutil.Process, module: str) -> bool:
-    try:
-        return module in process.cmdline()
-    except psutil.Error:
-        return False
 
 
 def test_ctrl_c_stops_after_what_is_in_hand_and_the_next_run_goes_on(tmp_path: Path) -> None:
