@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Literal
 
 Reason = Literal["correct", "wrong", "no answer", "truncated"]
-ANSWER_RULE = "gsm8k"
 
 # What is longer than this is no answer to a word problem, and slow to compute with.
 LONGEST_NUMBER = 100

@@ -21,7 +21,6 @@ class SourceFacts:
     """A data source as it enters keys, and where to read it."""
 
     identity: Mapping[str, Any]
-    n_rows: int
     places: Mapping[str, Any]  # digest -> the source in full; empty for symbolic sources
 
 
@@ -38,7 +37,7 @@ class Facts:
         return versions
 
     def source(self, source: Source, answer: str | None) -> SourceFacts:
-        """Content digest and size. With `answer` every item must have a reference that the rule reads.
+        """What the content is and where it lies. With `answer` each item must have a reference that is read.
 
         Raises Refused for a file that cannot be read or is malformed.
         """
@@ -47,10 +46,10 @@ class Facts:
             dump["path"] = str(Path(source.path).expanduser().resolve())
         known = self._ask({"ask": "inspect", "source": dump, "answer": answer})
         if not isinstance(source, TableSource):
-            return SourceFacts(dump, known["n_rows"], {})
+            return SourceFacts(dump, {})
         columns = {"query": source.query, "response": source.response, "source": source.source}
         identity = {"kind": "table", "digest": known["digest"], **columns}
-        return SourceFacts(identity, known["n_rows"], {known["digest"]: dump})
+        return SourceFacts(identity, {known["digest"]: dump})
 
     def pool_size(self, spec: Mapping[str, Any], places: Mapping[str, Any]) -> dict[str, int]:
         """`n_rows`, `n_queries` and `n_sources` of a pool that is not made yet."""

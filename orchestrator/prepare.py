@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Prepared:
     complete: frozenset[str]
     notes: tuple[str, ...]
 
-    @property
+    @cached_property
     def to_make(self) -> dict[str, Artifact]:
         """What is missing, derived backwards from the records."""
         return wanted(self.plan.artifacts, set(self.complete))

@@ -104,9 +104,8 @@ class Queue:
         self._give_up_on_what_follows()
         return [self.artifacts[key] for key in self._left]
 
-    def next(self) -> tuple[Artifact, Lease] | None:
-        """Claim the most urgent artifact that can be made now."""
-        unfinished = self.unfinished()
+    def claim(self, unfinished: list[Artifact]) -> tuple[Artifact, Lease] | None:
+        """Take the most urgent of what is unfinished that can be made now."""
         waiting = {artifact.key for artifact in unfinished}
         for artifact in unfinished:
             if waiting & set(artifact.inputs.values()):
@@ -153,8 +152,8 @@ class Worker:
         made = 0
         with self.log.open("a", encoding="utf-8") as log:
             try:
-                while self.queue.unfinished():
-                    claimed = self.queue.next()
+                while unfinished := self.queue.unfinished():
+                    claimed = self.queue.claim(unfinished)
                     if claimed is None:
                         time.sleep(POLL)
                         continue

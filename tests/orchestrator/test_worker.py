@@ -54,7 +54,7 @@ def a_worker(tmp_path: Path) -> Worker:
 
 
 def make(worker: Worker, function: Callable[[Path], dict[str, Any]]) -> bool:
-    claimed = worker.queue.next()
+    claimed = worker.queue.claim(worker.queue.unfinished())
     assert claimed is not None
     return worker._make(Stage(function), *claimed)  # type: ignore[arg-type]
 
