@@ -66,6 +66,7 @@ class Run:
             threads=cluster.threads,
             devices=devices(cluster.gpus),
             failures=cluster.failures,
+            save_every=cluster.save_every,
             code=str(code.folder),
             provenance={"code": code.digest, "git_commit": commit, "git_dirty": dirty, **_software()},
         )

@@ -202,6 +202,7 @@ class Cluster(Spec):
     gpus: Annotated[int, Field(ge=0)]  # of this machine, dealt out to the workers, one each
     flops_per_second: Rate  # of one worker, for estimates of time
     failures: Count  # of one cause, after which nothing new is started
+    save_every: Rate  # seconds between two saves of what an interrupted stage resumes from
 
 
 class Analysis(Spec):

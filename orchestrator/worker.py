@@ -43,6 +43,7 @@ class Note(Spec):
     threads: int
     devices: tuple[str, ...]  # GPUs, one for each of the first slots
     failures: int
+    save_every: float
     code: str
     provenance: dict[str, Any]
 
@@ -205,6 +206,8 @@ class Worker:
             "inputs": {role: self._folder(key) for role, key in artifact.inputs.items()},
             "places": artifact.places,
             "into": str(into.resolve()),
+            "state": str(store.state_folder(artifact.key).resolve()),
+            "save_every": self.note.save_every,
         }
         summary = stage.ask(request, on_progress)
         if not self.ledger.leases.holds(lease):

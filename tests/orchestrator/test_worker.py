@@ -45,6 +45,7 @@ def a_worker(tmp_path: Path) -> Worker:
         threads=1,
         devices=(),
         failures=3,
+        save_every=60.0,
         code=str(tmp_path),
         provenance={},
     )
