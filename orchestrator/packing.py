@@ -1,5 +1,6 @@
 """Which artifacts go into which job: chains that need no other job between, packed to like length."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,10 +82,14 @@ def _room(resources: Resources) -> float:
 
 
 def _packed(members: Sequence[Unit], target_seconds: float) -> list[tuple[Artifact, ...]]:
+    """As few jobs as the target allows, all of about the same length."""
+    in_all = sum(unit.seconds for unit in members)
+    target_seconds = in_all / math.ceil(in_all / target_seconds) if in_all else target_seconds
     elements: list[list[Artifact]] = []
     left = 0.0
     for unit in sorted(members, key=lambda unit: (-unit.seconds, unit.artifacts[0].key)):
-        if not elements or unit.seconds > left:
+        # Half of a unit too much is nearer to the target than half of one too little.
+        if not elements or unit.seconds / 2 > left:
             elements.append([])
             left = target_seconds
         elements[-1] += unit.artifacts

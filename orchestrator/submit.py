@@ -99,7 +99,7 @@ def _parameters(batch: Batch, cluster: SlurmCluster) -> dict[str, Any]:
         "ntasks_per_node": 1,
         "cpus_per_task": resources.cpus,
         "gpus_per_node": resources.gpus or None,
-        "mem": resources.memory_gib,
+        "mem": f"{math.ceil(resources.memory_gib * 1024)}M",
         "wckey": None,
         "setup": list(cluster.setup),
         "dependency": f"afterany:{':'.join(batch.after)}" if batch.after else None,
