@@ -132,7 +132,7 @@ def verify(study: Study, context: typer.Context, outputs: Outputs = Path("output
     doublings verify mini
     """
     found = _verb("study").find(study, outputs)
-    number, _ = found.latest()
+    number = found.newest()
     _hand_over(
         "experiments", "verify", str(found.plans / f"{number}.json"), str(found.outputs), *context.args
     )
