@@ -105,11 +105,11 @@ def test_jobs_outlive_a_killed_controller(slurm, tmp_path):
 
 
 def test_a_job_submits_another(slurm, tmp_path):
-    slurm.sbatch(
-        "--wait", f"--output={tmp_path}/out", f"--wrap=sbatch --wait -o {tmp_path}/inner --wrap='echo in'"
-    )
+    inner = tmp_path / "inner"
+    job = slurm.sbatch(f"--output={tmp_path}/out", f"--wrap=sbatch -o {inner} --wrap='echo from inside'")
+    slurm.wait(job, "COMPLETED")
     assert re.fullmatch(r"Submitted batch job \d+\n", (tmp_path / "out").read_text())
-    assert (tmp_path / "inner").read_text() == "in\n"
+    assert wait_until(lambda: inner.exists() and inner.read_text() == "from inside\n", 30)
 
 
 def test_a_user_who_is_not_root_runs_jobs(slurm):
