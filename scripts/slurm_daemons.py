@@ -47,12 +47,23 @@ def processes() -> Iterator[tuple[int, tuple[str, ...]]]:
                 yield int(folder.name), tuple(command.decode(errors="replace").rstrip("\0").split("\0"))
 
 
-def belongs_to_a_job(pid: int) -> bool:
-    """Whether a process was started by a job of this cluster."""
+def belongs_to_a_job(pid: int, node: str = "") -> bool:
+    """Whether a job of this cluster has started the process, on any node or on this one."""
     try:
-        return b"\0SLURM_CLUSTER_NAME=doublings\0" in b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return False
+    here = not node or f"SLURMD_NODENAME={node}".encode() in environment
+    return here and b"SLURM_CLUSTER_NAME=doublings" in environment
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there; one that is dead and not yet buried by its parent is not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def kill(pid: int, sign: signal.Signals) -> None:
@@ -95,11 +106,13 @@ class Daemon:
 
     def stop(self) -> None:
         """End it, by force if it does not end by itself."""
+        pids = self.pids()
         for sign in (signal.SIGTERM, signal.SIGKILL):
-            for pid in self.pids():
+            for pid in pids:
                 kill(pid, sign)
-            if wait_until(lambda: not self.pids(), 20):
+            if wait_until(lambda: not any(lives(pid) for pid in pids), 20):
                 return
+        raise Failed(f"{self.name} does not end: process {' '.join(map(str, pids))}")
 
 
 def munged() -> Daemon:
@@ -115,6 +128,8 @@ def mariadbd() -> Daemon:
     socket = f"--socket={ROOT}/mariadb/socket"
     command = ("/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", socket, f"--datadir={ROOT}/mariadb")
     command += (f"--pid-file={ROOT}/mariadb/pid", f"--init-file={ROOT}/mariadb.sql", "--skip-name-resolve")
+    # Newer ones reserve 8 TiB of addresses for a buffer that may grow, and take seconds to give them back.
+    command += ("--innodb-buffer-pool-size=128M", "--loose-innodb-buffer-pool-size-max=128M")
     command += ("--bind-address=127.0.0.1", f"--port={PORTS['mariadb_port']}")
     return Daemon("mariadbd", command, ("mariadb-admin", "--no-defaults", socket, "ping"))
 
