@@ -29,9 +29,8 @@ class Keeper:
         resumed = self._states.resume(training.restore)
         self._saved_step = resumed.step
         if resumed.step or resumed.passed_over:
-            note = f"goes on after step {resumed.step} of {n_steps}"
             unusable = f", {resumed.passed_over} unusable states passed over" if resumed.passed_over else ""
-            self._progress(resumed.step / n_steps, note + unusable)
+            self._tell(resumed.step, n_steps, f"goes on after step {resumed.step} of {n_steps}{unusable}")
 
     def between_steps(self, training: Training, n_steps: int) -> None:
         """Save where it is time to; raises Paused, after saving, where a pause is asked for."""
@@ -49,12 +48,13 @@ class Keeper:
             self._states.save(training.state())
             self._saved_step = len(training.steps)
         except WRITE_ERRORS as error:
-            self._warn(len(training.steps), n_steps, f"training goes on, but cannot be saved: {error}")
+            if not self._warned:
+                self._warned = True
+                text = f"training goes on, but cannot be saved: {error}"
+                self._tell(len(training.steps), n_steps, text)
         took = time.monotonic() - begun
         self._due = time.monotonic() + max(self._resumption.save_every, took / SHARE)
 
-    def _warn(self, step: int, n_steps: int, text: str) -> None:
-        if not self._warned:
-            self._warned = True
-            logger.warning("%s", text)
-            self._progress(step / n_steps, text)
+    def _tell(self, step: int, n_steps: int, text: str) -> None:
+        logger.warning("%s", text)  # on stderr, which is the log of the worker
+        self._progress(step / n_steps, text)
