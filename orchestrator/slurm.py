@@ -148,12 +148,10 @@ def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
 
 def cause_of(state: str | None, log: str) -> str:
     """Why a job ended, from its state and the end of its log; `lost` where neither tells."""
-    if state in CAUSES and state != "CANCELLED":
-        return CAUSES[state]
-    for words, cause in _LAST_WORDS:
-        if words.search(log):
-            return cause
-    return CAUSES.get(state or "", "lost")
+    told = CAUSES.get(state or "", "lost")
+    if told not in ("lost", "cancelled"):
+        return told
+    return next((cause for words, cause in _LAST_WORDS if words.search(log)), told)
 
 
 def configuration() -> dict[str, str]:
