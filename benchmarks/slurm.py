@@ -54,6 +54,7 @@ def measure(grid: compose.Grid, outputs: Path) -> int:
     prepared = prepare(check.settings(grid.settings), check.cells(grid.points), grid.notes)
     number, _ = save_plan(prepared.study, prepared.document())
     saved = Saved.of(prepared.study, number, prepared.document())
+    saved.study.index(number, saved.document)
     n_cells = len(saved.document["cells"])
     tell(
         f"{n_cells} cells, {len(saved.artifacts)} artifacts planned and on disk", time.perf_counter() - begun
@@ -117,8 +118,8 @@ def status(outputs: Path) -> None:
         begun = time.perf_counter()
         told = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path})
         seconds = time.perf_counter() - begun
+        calls = ", ".join(f"{count} {name}" for name, count in counts().items()) or "none"
     cells = json.loads(told.stdout)["cells"]
-    calls = ", ".join(f"{count} {name}" for name, count in counts().items()) or "none"
     tell(f"status of {cells}; calls: {calls}", seconds)
 
 
