@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import selectors
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -34,11 +35,20 @@ class StagePaused(Exception):
 
 
 class StageProcess:
-    """A running `python -m experiments serve`; a context manager that ends it."""
+    """A running `python -m experiments serve`; a context manager that ends it.
 
-    def __init__(self, environment: Mapping[str, str] | None = None, log: IO[str] | None = None) -> None:
+    `python` is a command that starts another Python than the one that runs us, such as a container's.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        log: IO[str] | None = None,
+        python: str | None = None,
+    ) -> None:
+        started_by = [sys.executable] if python is None else shlex.split(python)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments", "serve"],
+            [*started_by, "-m", "experiments", "serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
