@@ -17,7 +17,7 @@ ONE_LONG_CELL = (
     "strategy=queries",
     "strategy.rows=32",
     "amount=16",
-    "train.budget.value=150",
+    "train.budget.value=100",
     "cluster.save_every=0.05",
 )
 
