@@ -179,7 +179,9 @@ def main() -> None:
 
 def _completions(arguments: list[str]) -> int:
     verbs = [
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback and not command.hidden
     ]
     asked = [argument for argument in arguments if argument not in verbs]
     complete: Callable[..., int] = _verb("compose").complete

@@ -90,6 +90,7 @@ def _blame(remains: Remains, element: str, left: list[str], end: End | None) -> 
     if never_begun and not any(attempt["job"] == element for attempt in ledger.attempts.of(left[0])):
         in_hand = left[:1]
     log = remains.array.submission.folder / f"{element}_0_log.out"
+    last_words = tail(log)
     begun = "its job ended before a worker began" if never_begun else "its job ended"
     for key in in_hand:
         artifact = remains.saved.artifacts[key]
@@ -101,9 +102,9 @@ def _blame(remains: Remains, element: str, left: list[str], end: End | None) -> 
             "at": time.time(),
             "job": element,
             "node": end.nodes if end else None,
-            "cause": slurm.CAUSES.get(end.state, "lost") if end else "lost",
+            "cause": slurm.cause_of(end.state if end else None, last_words),
             "message": f"{begun}: {end.state if end else 'nobody knows how'} (job {element})",
-            "traceback": tail(log),
+            "traceback": last_words,
             "log": str(log),
         }
         ledger.blame(key, attempt, remains.cluster)

@@ -90,8 +90,9 @@ def page(known: Situation) -> Group:
     drawn.add_column("", no_wrap=True)
     for state in STATES:
         drawn.add_column(state, justify="right")
-    kinds = {kind: known.artifacts[kind] for kind in KINDS if kind in known.artifacts}
-    for name, by_state in {"cells": known.cells, **kinds}.items():
+    rows = {"cells": known.cells}
+    rows |= {str(kind): known.artifacts[kind] for kind in KINDS if kind in known.artifacts}
+    for name, by_state in rows.items():
         counts = (str(by_state.get(state, "")) for state in STATES)
         drawn.add_row(name, *counts, end_section=name == "cells")
     lines = [Text(line) for line in (*_pace(known), *_queue(known.queue), *_runs(known.running))]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from experiments.serve import cause_of
 
@@ -58,7 +59,8 @@ class Server:
 
     def make(self, kind: str, spec: dict[str, Any], into: Path, **more: Any) -> None:
         """Ask for an artifact whose state lies beside it."""
-        request = {"inputs": {}, "places": {}, "save_every": 60.0, "state": str(into) + ".state", **more}
+        request = {"inputs": {}, "places": {}, "save_every": 60.0, "micro_batches": 1, **more}
+        request["state"] = str(into) + ".state"
         self.send(ask="make", kind=kind, spec=spec, into=str(into), **request)
 
     def ask(self, **request: Any) -> dict[str, Any]:
@@ -168,6 +170,7 @@ class NotFiniteError(RuntimeError):
         (OSError(errno.ENOSPC, "No space left on device"), "disk full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "disk full"),
         (MemoryError(), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of GPU memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
         (ModuleNotFoundError("no module named peft"), "import error"),
         (NotFiniteError("loss not finite"), "loss not finite"),

@@ -109,3 +109,21 @@ def test_a_range_of_elements_is_read_as_it_is_written(spans: list[tuple[int, int
 @pytest.mark.parametrize("text", ["N/A", "", "a-b", "3-", "4294967294..."])
 def test_what_is_no_range_is_none(text: str) -> None:
     assert slurm.elements_of(text) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "log", "cause"),
+    [
+        ("TIMEOUT", "", "time limit"),
+        ("FAILED", "slurmstepd: error: Exceeded job memory limit", "out of memory"),
+        ("FAILED", "Traceback", "lost"),
+        ("CANCELLED", "*** JOB 7 ON n1 CANCELLED AT 2026-11-24T18:00:00 DUE TO TIME LIMIT ***", "time limit"),
+        ("CANCELLED", "*** JOB 7 ON n1 CANCELLED AT 2026-11-24T18:00:00 ***", "cancelled"),
+        (None, "*** STEP 7.0 ON n1 CANCELLED AT 2026-11-24T18:00:00 DUE TO NODE FAILURE ***", "node failed"),
+        (None, "", "lost"),
+    ],
+)
+def test_a_job_that_ended_is_explained_by_its_state_and_its_last_words(
+    state: str | None, log: str, cause: str
+) -> None:
+    assert slurm.cause_of(state, log) == cause
