@@ -56,6 +56,7 @@ def request(artifact: Mapping[str, Any], into: Path, inputs: Mapping[str, Path])
         "into": str(into),
         "state": str(into.with_name(f"{into.name}.state")),
         "save_every": SAVE_EVERY,
+        "micro_batches": 1,
     }
 
 

@@ -1,8 +1,7 @@
 """A state that is damaged, incomplete or somebody else's is passed over, aloud; a full disk stops nothing."""
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -165,18 +164,6 @@ def test_the_key_of_an_input_and_the_libraries_are_part_of_whose_state_it_is(
     monkeypatch.setattr(states.metadata, "version", lambda name: "another")
     found.add(identity("checkpoint", {}, {"base": tmp_path}))
     assert len(found) == 5
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 KiB, less than any state."""
-    place = tmp_path / "full"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small file system cannot be mounted here: that needs root")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
 
 
 def test_training_goes_on_where_the_disk_is_full_and_says_so_once(
