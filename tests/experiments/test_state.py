@@ -77,6 +77,16 @@ def test_the_state_before_a_damaged_one_is_used(
         assert "5.json is not resumed from: it" in caplog.text
 
 
+def test_a_state_whose_step_was_altered_is_damaged(
+    inputs: dict[str, Path], undisturbed: Path, state: Path, tmp_path: Path
+) -> None:
+    """Well-formed, and from the same shuffle: only the digest tells."""
+    path = state / "5.json"
+    path.write_text(path.read_text().replace('"step": 5', '"step": 6'))
+    assert n_steps_done_again(inputs, tmp_path / "made", state) == N_STEPS - 3
+    assert same_files(tmp_path / "made", undisturbed)
+
+
 def test_where_both_are_damaged_training_begins_again(
     inputs: dict[str, Path], undisturbed: Path, state: Path, tmp_path: Path
 ) -> None:
