@@ -106,7 +106,7 @@ def cancel(study: Study, outputs: Outputs = Path("outputs")) -> None:
 @app.command(hidden=True)
 def work(submission: Path) -> None:
     """What one job of an array runs."""
-    _verb("job").work_on_element(submission)
+    _verb("job").work_on_element(_verb("submissions").Submission(submission))
 
 
 @app.command(hidden=True)

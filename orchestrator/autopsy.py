@@ -79,7 +79,9 @@ def _ends(remains: Remains, unmade: Mapping[str, list[str]]) -> dict[str, End]:
         known = slurm.ended([remains.array.job_id], remains.array.submission.written - SLACK)
     except slurm.SlurmSilent:
         return shown  # no accounting: what the queue has forgotten nobody knows
-    return {**{name: End(end.state, end.nodes) for name, end in known.items()}, **shown}
+    ours = remains.array.submission.job_name
+    told = {name: End(end.state, end.nodes) for name, end in known.items() if end.name == ours}
+    return {**told, **shown}
 
 
 def _blame(remains: Remains, element: str, left: list[str], end: End | None) -> None:

@@ -2,11 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.files import read_json, write_once
+from orchestrator.files import read_json, write_once, write_text
 from orchestrator.identity import digest
 
 REFERENCE = "$part"
@@ -24,6 +24,36 @@ def read_plan(path: Path) -> dict[str, Any]:
         for holder, name in _places(document):
             holder[name] = _part(holder[name], parts)
     return document
+
+
+def write_index(path: Path, document: Mapping[str, Any]) -> None:
+    """Beside a plan, `<n>.jsonl` with a line for each artifact and `<n>.index.json` with where each begins.
+
+    Jobs of a cluster read no more than their own artifacts.
+    """
+    if path.with_suffix(".index.json").exists():
+        return
+    offsets, lines, position = {}, [], 0
+    for key, artifact in document["artifacts"].items():
+        line = json.dumps(artifact) + "\n"  # ASCII, so that characters are bytes
+        offsets[key] = position
+        position += len(line)
+        lines.append(line)
+    write_text(path.with_suffix(".jsonl"), "".join(lines))
+    write_text(path.with_suffix(".index.json"), json.dumps(offsets))
+
+
+def read_artifacts(path: Path, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """These artifacts of a plan, as `docs/records.md` has them, through its index."""
+    offsets = read_json(path.with_suffix(".index.json"))
+    with path.with_suffix(".jsonl").open("rb") as stream:
+
+        def at(offset: int) -> dict[str, Any]:
+            stream.seek(offset)
+            artifact: dict[str, Any] = json.loads(stream.readline())
+            return artifact
+
+        return {key: at(offsets[key]) for key in keys}
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:

@@ -174,7 +174,7 @@ def _held(cluster: LocalCluster | SlurmCluster, saved: Saved, key: str) -> tuple
         return (1 if cluster.gpus else 0), cluster.threads
     artifact = saved.artifacts[key]
     wanted = shapes.resources_for(
-        cluster, artifact, shapes.model_of(artifact, saved.artifacts), Adjustments()
+        cluster, artifact.kind, shapes.model_of(artifact, saved.artifacts), Adjustments()
     )
     return wanted.gpus * wanted.nodes, wanted.cpus * wanted.nodes
 

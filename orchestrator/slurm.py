@@ -49,7 +49,7 @@ _UNHEARD = re.compile(
     r"[Cc]ommunication|in standby|shutdown|Transport endpoint"
 )
 _QUEUE_FORMAT = "%F|%K|%T|%u|%Q|%P|%S|%M|%N|%r|%j"
-_ENDED_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList"
+_ENDED_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList,JobName"
 
 
 class SlurmSilent(Exception):
@@ -90,6 +90,7 @@ class Ended:
     exit_code: str
     seconds: int
     nodes: str
+    name: str  # of the job: ids may be given out twice
 
 
 def present() -> bool:
@@ -136,13 +137,13 @@ def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
     )
     found: dict[str, Ended] = {}
     for line in told.splitlines():
-        fields = line.split("|")
-        if len(fields) != 5 or not fields[1]:
+        fields = line.split("|", 5)
+        if len(fields) != 6 or not fields[1]:
             continue
         state = fields[1].split()[0]  # CANCELLED by 1000
         if state not in LIVE:
             seconds = int(fields[3]) if fields[3].isdecimal() else 0
-            found[fields[0]] = Ended(state, fields[2], seconds, fields[4])
+            found[fields[0]] = Ended(state, fields[2], seconds, *fields[4:])
     return found
 
 

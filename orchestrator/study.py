@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from orchestrator.files import write_text
 from orchestrator.identity import Artifact
 from orchestrator.ledger import State
 from orchestrator.plan import Plan, PlannedCell
-from orchestrator.planfile import fingerprint, read_plan, write_plan
+from orchestrator.planfile import fingerprint, read_artifacts, read_plan, write_index, write_plan
 from orchestrator.refusal import Refused
 from orchestrator.settings import Settings
 from orchestrator.specs import Cell, Spec
@@ -53,6 +53,17 @@ class StudyFolder:
         """The content of a plan."""
         return read_plan(self.plans / f"{number}.json")
 
+    def index(self, number: int, document: Mapping[str, Any]) -> None:
+        """Lay a plan out so that jobs of a cluster can read what is theirs."""
+        write_index(self.plans / f"{number}.json", document)
+
+    def artifacts(self, number: int, keys: Iterable[str]) -> dict[str, Artifact]:
+        """Some artifacts of a plan that has an index, with all that they are made from."""
+        path = self.plans / f"{number}.json"
+        asked = read_artifacts(path, keys)
+        inputs = {key for known in asked.values() for key in known["inputs"].values()}
+        return artifacts_of({"artifacts": {**read_artifacts(path, inputs), **asked}})
+
     def latest(self) -> tuple[int, dict[str, Any]] | None:
         """Number and content of the newest plan."""
         number = self.newest()
@@ -60,7 +71,9 @@ class StudyFolder:
 
     def newest(self) -> int | None:
         """Number of the newest plan."""
-        return max((int(path.stem) for path in self.plans.glob("*.json")), default=None)
+        return max(
+            (int(path.stem) for path in self.plans.glob("*.json") if path.stem.isdecimal()), default=None
+        )
 
 
 def find(name_or_folder: str, outputs: Path) -> StudyFolder:

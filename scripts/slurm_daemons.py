@@ -76,15 +76,16 @@ def kill(pid: int, sign: signal.Signals) -> None:
 
 @dataclass(frozen=True)
 class Daemon:
-    """A process that must run: its command, and another that succeeds as soon as it serves."""
+    """A process that must run: a command that nothing else has, its settings, a probe that says it serves."""
 
     name: str
     command: tuple[str, ...]
     probe: tuple[str, ...]
+    settings: tuple[str, ...] = ()
 
     def pids(self) -> list[int]:
-        """The processes of exactly this command: no file with a process id can lie about them."""
-        return [pid for pid, command in processes() if command == self.command]
+        """The processes of this command, with any settings: no file with a process id can lie about it."""
+        return [pid for pid, command in processes() if command[: len(self.command)] == self.command]
 
     def serves(self) -> bool:
         """Whether the probe succeeds."""
@@ -98,7 +99,9 @@ class Daemon:
         said = ROOT / "log" / f"{self.name}.out"
         with said.open("w") as out:
             streams = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out}
-            process = subprocess.Popen(self.command, **streams, start_new_session=True, cwd=ROOT)
+            process = subprocess.Popen(
+                (*self.command, *self.settings), **streams, start_new_session=True, cwd=ROOT
+            )
         wait_until(lambda: process.poll() is not None or self.serves(), PATIENCE)
         if process.poll() is not None or not self.serves():
             words = "\n".join(said.read_text(errors="replace").splitlines()[-15:])
@@ -118,20 +121,25 @@ class Daemon:
 def munged() -> Daemon:
     """Who vouches for users between the other daemons."""
     folder, socket = ROOT / "munge", f"--socket={ROOT}/munge/socket"
-    command = ("/usr/sbin/munged", "--foreground", socket)
-    command += tuple(f"--{name}-file={folder}/{name}" for name in ("key", "pid", "seed", "log"))
-    return Daemon("munged", command, ("munge", "--no-input", socket))
+    settings = tuple(f"--{name}-file={folder}/{name}" for name in ("key", "pid", "seed", "log"))
+    return Daemon(
+        "munged", ("/usr/sbin/munged", "--foreground", socket), ("munge", "--no-input", socket), settings
+    )
 
 
 def mariadbd() -> Daemon:
     """The database under the accounting."""
     socket = f"--socket={ROOT}/mariadb/socket"
-    command = ("/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", socket, f"--datadir={ROOT}/mariadb")
-    command += (f"--pid-file={ROOT}/mariadb/pid", f"--init-file={ROOT}/mariadb.sql", "--skip-name-resolve")
+    settings = (
+        f"--datadir={ROOT}/mariadb",
+        f"--pid-file={ROOT}/mariadb/pid",
+        f"--init-file={ROOT}/mariadb.sql",
+    )
+    settings += ("--bind-address=127.0.0.1", f"--port={PORTS['mariadb_port']}", "--skip-name-resolve")
     # Newer ones reserve 8 TiB of addresses for a buffer that may grow, and take seconds to give them back.
-    command += ("--innodb-buffer-pool-size=128M", "--loose-innodb-buffer-pool-size-max=128M")
-    command += ("--bind-address=127.0.0.1", f"--port={PORTS['mariadb_port']}")
-    return Daemon("mariadbd", command, ("mariadb-admin", "--no-defaults", socket, "ping"))
+    settings += ("--innodb-buffer-pool-size=128M", "--loose-innodb-buffer-pool-size-max=128M")
+    command = ("/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", socket)
+    return Daemon("mariadbd", command, ("mariadb-admin", "--no-defaults", socket, "ping"), settings)
 
 
 def slurmdbd() -> Daemon:

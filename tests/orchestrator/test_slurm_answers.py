@@ -19,10 +19,10 @@ QUEUE = """\
 nonsense
 """
 ENDED = """\
-18_2|COMPLETED|0:0|29|n2
-18_3|CANCELLED by 0|0:15|3|n1
-18_[4-5]|PENDING|0:0|0|None assigned
-18_6|NODE_FAIL|1:0|11|n1
+18_2|COMPLETED|0:0|29|n2|doublings.b
+18_3|CANCELLED by 0|0:15|3|n1|doublings.b
+18_[4-5]|PENDING|0:0|0|None assigned|doublings.b
+18_6|NODE_FAIL|1:0|11|n1|a|b
 """
 
 
@@ -56,6 +56,7 @@ def test_the_accounting_tells_only_of_what_has_ended(answers) -> None:  # type: 
         "18_3": "CANCELLED",
         "18_6": "NODE_FAIL",
     }
+    assert ended["18_6"].name == "a|b"
 
 
 def test_garbage_tells_nothing(answers) -> None:  # type: ignore[no-untyped-def]

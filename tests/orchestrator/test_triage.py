@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from orchestrator import shapes, slurm, triage
-from orchestrator.identity import Artifact
 from orchestrator.settings import ResourceChanges
 from tests.tiny import CLUSTER, RESOURCES, SLURM
 
@@ -55,10 +54,9 @@ def test_failures_teach_the_next_try() -> None:
 
 
 def test_resources_grow_up_to_the_cap_and_avoid_nodes() -> None:
-    artifact = Artifact("checkpoint", "k", {}, {})
     cluster = SLURM.model_copy(update={"most_memory_gib": 6.0, "most_minutes": 90.0})
     learnt = triage.Adjustments(memory_factor=4.0, time_factor=2.0, avoid=("n1", "n2"))
-    got = shapes.resources_for(cluster, artifact, "llama", learnt)
+    got = shapes.resources_for(cluster, "checkpoint", "llama", learnt)
     assert (got.memory_gib, got.minutes, got.exclude) == (6.0, 90.0, "n1,n2")
 
 
@@ -71,7 +69,7 @@ def test_a_model_wins_over_a_stage_and_a_stage_over_the_rest() -> None:
     )
     none = triage.Adjustments()
     wanted = [
-        shapes.resources_for(cluster, Artifact(kind, "k", {}, {}), model, none)
+        shapes.resources_for(cluster, kind, model, none)
         for kind, model in (("checkpoint", "large"), ("checkpoint", "small"), ("record", "large"))
     ]
     assert [(each.gpus, each.partition) for each in wanted] == [(8, "gpu"), (1, "gpu"), (0, None)]
