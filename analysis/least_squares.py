@@ -71,13 +71,25 @@ class Solution:
         return np.sqrt(self.residual_sum / self.degrees_of_freedom) if self.degrees_of_freedom > 0 else None
 
     def estimates(self, contrasts: Floats) -> list[Estimate]:
-        """One estimate for each row of `contrasts` (q, p), with the wider of its two intervals.
+        """One estimate for each row of `contrasts` (q, p) with its headline interval.
 
-        The wider is chosen for each row, so an intercept and a slope of one fit may rest on different levels.
+        The headline is the chain-level interval, which holds whether or not runs of a chain share luck, and
+        the run-level one where chains are too few to tell (`docs/statistics.md`).
         """
+        levels = self.levels(contrasts)
+        return [
+            runs if chains.low is None else chains
+            for runs, chains in zip(levels[Level.RUN], levels[Level.CHAIN], strict=True)
+        ]
+
+    def levels(self, contrasts: Floats) -> dict[Level, list[Estimate]]:
+        """Both intervals for each row of `contrasts` (q, p); without ends where a level has none."""
         values = contrasts @ self.parameters
-        runs, chains = self.run_margins(contrasts), self.chain_margins(contrasts)
-        return [_wider(*row) for row in zip(values.tolist(), runs.tolist(), chains.tolist(), strict=True)]
+        margins = {Level.RUN: self.run_margins(contrasts), Level.CHAIN: self.chain_margins(contrasts)}
+        return {
+            level: [_interval(*pair, level) for pair in zip(values.tolist(), each.tolist(), strict=True)]
+            for level, each in margins.items()
+        }
 
     def run_margins(self, contrasts: Floats) -> Floats:
         """Half-widths of the t interval over independent runs, df = n - p; nan without df."""
@@ -91,7 +103,7 @@ class Solution:
         return margins
 
     def chain_margins(self, contrasts: Floats) -> Floats:
-        """Half-widths of the t interval over chains; nan under three chains.
+        """Half-widths of the t interval over chains; nan where `chain_scatter` is None.
 
         Where every chain has the same amounts this is the t interval of the per-chain estimates with m - 1
         degrees of freedom. Where cells are missing it is its generalisation: the CR2 variance with the
@@ -106,8 +118,10 @@ class Solution:
         return margins
 
     def chain_scatter(self, contrasts: Floats) -> "ChainScatter | None":
-        """How the chains pull at each contrast; None under three chains."""
+        """How the chains pull at each contrast; None under three chains, or where each is a single run."""
         if self.scores is None or self.shares is None or len(self.scores) < FEWEST_CHAINS:
+            return None
+        if len(self.scores) == len(self.residuals):
             return None
         directions = contrasts @ self.root  # (q, p)
         adjusted, inverse = _corrections(self.shares)
@@ -165,9 +179,9 @@ def negligible(sum_of_squares: float, values: Floats) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def t_quantile(degrees_of_freedom: float) -> float:
-    """The two-sided 95 % quantile of Student's t; nan where there are no degrees of freedom."""
-    return float(special.stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
+def t_quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
+    """The two-sided quantile of Student's t; nan where there are no degrees of freedom."""
+    return float(special.stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
 def _corrections(shares: Floats) -> tuple[Floats, Floats]:
@@ -178,10 +192,8 @@ def _corrections(shares: Floats) -> tuple[Floats, Floats]:
     return (vectors / np.sqrt(safe)[:, None, :]) @ transposed, (vectors / safe[:, None, :]) @ transposed
 
 
-def _wider(value: float, run: float, chain: float) -> Estimate:
-    """The headline: the wider margin; nan compares as the narrower."""
-    if np.isnan(run) and np.isnan(chain):
+def _interval(value: float, margin: float, level: Level) -> Estimate:
+    """A symmetric interval; none where the margin is nan."""
+    if np.isnan(margin):
         return Estimate(value, None, None, None)
-    if np.isnan(run) or chain > run:
-        return Estimate(value, value - chain, value + chain, Level.CHAIN)
-    return Estimate(value, value - run, value + run, Level.RUN)
+    return Estimate(value, value - margin, value + margin, level)
