@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.curve import Curve
-from analysis.fit import Status
+from analysis.fitting import Status
 from analysis.laws import Floats
 from analysis.metric import ACCURACY
 from analysis.results import Line, Results
