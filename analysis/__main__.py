@@ -11,7 +11,7 @@ from rich.progress import track
 from rich.text import Text
 
 from analysis.curve import Curve, as_json, curve
-from analysis.fit import Status
+from analysis.fitting import Status
 from analysis.laws import LAWS
 from analysis.metric import ACCURACY
 from analysis.report import report

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fit import SUBSET_LUCK, Fit, Runs, fit
+from analysis.fitting import SUBSET_LUCK, Fit, Runs, fit
 from analysis.laws import LOGLINEAR, Floats
 from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, Level, Solution, solve, t_quantile
 from analysis.metric import Metric

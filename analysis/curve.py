@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.fit import Fit, Runs, fit
+from analysis.fitting import Fit, Runs, fit
 from analysis.laws import Law
 from analysis.least_squares import Estimate
 from analysis.metric import Metric

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from analysis.fit import SUBSET_LUCK, Fit
+from analysis.fitting import SUBSET_LUCK, Fit
 from analysis.laws import Floats
 from analysis.least_squares import EXACT, negligible
 from analysis.metric import ACCURACY, POINTS_PER_FRACTION, Metric

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fit import Runs
+from analysis.fitting import Runs
 from analysis.laws import Floats
 from analysis.metric import ACCURACY, POINTS_PER_FRACTION, Metric
 from analysis.study import Study

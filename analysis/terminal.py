@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.curve import Curve
-from analysis.fit import Status
+from analysis.fitting import Status
 from analysis.numerals import NOTHING, interval, number
 
 Cell = Callable[[Curve], str]

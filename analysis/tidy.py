@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.fit import Runs
+from analysis.fitting import Runs
 from analysis.laws import Floats
 from analysis.metric import POINTS_PER_FRACTION
 from orchestrator.refusal import Refused

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from analysis.compare import Comparison, Transfer
 from analysis.curve import Curve
-from analysis.fit import SUBSET_LUCK, Status
+from analysis.fitting import SUBSET_LUCK, Status
 from analysis.least_squares import Estimate
 from analysis.numerals import interval, number, p_value
 from analysis.results import Results

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.compare import fieller
-from analysis.fit import Runs, fit
+from analysis.fitting import Runs, fit
 from analysis.laws import LOGLINEAR
 from analysis.least_squares import solve, t_quantile
 

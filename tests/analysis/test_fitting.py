@@ -3,7 +3,7 @@ import pytest
 import statsmodels.api as sm
 
 from analysis.curve import curve
-from analysis.fit import SUBSET_LUCK, Runs, Status, fit
+from analysis.fitting import SUBSET_LUCK, Runs, Status, fit
 from analysis.laws import LOGLINEAR
 from analysis.least_squares import Level
 from analysis.metric import ACCURACY
