@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from analysis.fit import LackOfFit, Runs
+from analysis.fitting import LackOfFit, Runs
 from analysis.geometry import VANISHED, Geometry, geometry, unit
 from analysis.laws import Floats
 from analysis.least_squares import CONFIDENCE, negligible, t_quantile

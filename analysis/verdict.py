@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from analysis.departures import CHANCE, Bend, Departures, Shape, departures
-from analysis.fit import Runs
+from analysis.fitting import Runs
 from analysis.geometry import geometry
 from analysis.laws import Floats
 from analysis.metric import Metric

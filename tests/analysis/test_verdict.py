@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.departures import departures
-from analysis.fit import Runs
+from analysis.fitting import Runs
 from analysis.geometry import geometry
 from analysis.metric import ACCURACY, NLL
 from analysis.verdict import Word, verdict, verdict_json
