@@ -28,17 +28,32 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval; None where the data do not give one."""
+    """A number with its 95 % interval; None where the data do not give one.
+
+    The interval is Student's t with this standard error and these degrees of freedom where they are not None.
+    """
 
     estimate: float | None
     low: float | None
     high: float | None
     level: Level | None
+    standard_error: float | None = None
+    degrees_of_freedom: float | None = None
 
     @property
     def width(self) -> float:
         """High minus low; infinite where there is no interval."""
         return np.inf if self.low is None or self.high is None else self.high - self.low
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided p of the t test against 0; None where the interval is no t interval."""
+        if self.estimate is None or self.standard_error is None or self.degrees_of_freedom is None:
+            return None
+        if self.standard_error == 0:
+            return float(self.estimate == 0)
+        t = abs(self.estimate) / self.standard_error
+        return float(2 * special.stdtr(self.degrees_of_freedom, -t))
 
 
 UNKNOWN = Estimate(None, None, None, None)
@@ -85,40 +100,30 @@ class Solution:
     def levels(self, contrasts: Floats) -> dict[Level, list[Estimate]]:
         """Both intervals for each row of `contrasts` (q, p); without ends where a level has none."""
         values = contrasts @ self.parameters
-        margins = {Level.RUN: self.run_margins(contrasts), Level.CHAIN: self.chain_margins(contrasts)}
-        return {
-            level: [_interval(*pair, level) for pair in zip(values.tolist(), each.tolist(), strict=True)]
-            for level, each in margins.items()
-        }
+        errors, freedom = self.run_errors(contrasts), np.full(len(values), float(self.degrees_of_freedom))
+        scatter = self.chain_scatter(contrasts)
+        found = {Level.RUN: _intervals(values, errors, freedom, Level.RUN)}
+        if scatter is None:
+            scatter = ChainScatter(np.full((len(values), 1), np.nan), np.full(len(values), np.nan))
+        found[Level.CHAIN] = _intervals(values, scatter.errors, scatter.degrees_of_freedom, Level.CHAIN)
+        return found
 
-    def run_margins(self, contrasts: Floats) -> Floats:
-        """Half-widths of the t interval over independent runs, df = n - p; nan without df."""
+    def run_errors(self, contrasts: Floats) -> Floats:
+        """Standard errors over independent runs, df = n - p; nan without df."""
         if self.degrees_of_freedom <= 0:
             return np.full(len(contrasts), np.nan)
         lengths = np.sqrt(((contrasts @ self.root) ** 2).sum(axis=1))
-        scale = t_quantile(float(self.degrees_of_freedom)) * np.sqrt(
-            self.residual_sum / self.degrees_of_freedom
-        )
-        margins: Floats = lengths * scale
-        return margins
+        errors: Floats = lengths * np.sqrt(self.residual_sum / self.degrees_of_freedom)
+        return errors
 
-    def chain_margins(self, contrasts: Floats) -> Floats:
-        """Half-widths of the t interval over chains; nan where `chain_scatter` is None.
+    def chain_scatter(self, contrasts: Floats) -> "ChainScatter | None":
+        """How the chains pull at each contrast; None under three chains, or where each is a single run.
 
-        Where every chain has the same amounts this is the t interval of the per-chain estimates with m - 1
+        Where every chain has the same amounts this gives the t interval of the per-chain estimates with m - 1
         degrees of freedom. Where cells are missing it is its generalisation: the CR2 variance with the
         degrees of freedom of Bell and McCaffrey (2002), as in Pustejovsky and Tipton (2018),
         doi:10.1080/07350015.2016.1247004.
         """
-        scatter = self.chain_scatter(contrasts)
-        if scatter is None:
-            return np.full(len(contrasts), np.nan)
-        quantiles = np.array([t_quantile(df) for df in scatter.degrees_of_freedom.tolist()])
-        margins: Floats = quantiles * np.sqrt((scatter.spread**2).sum(axis=1))
-        return margins
-
-    def chain_scatter(self, contrasts: Floats) -> "ChainScatter | None":
-        """How the chains pull at each contrast; None under three chains, or where each is a single run."""
         if self.scores is None or self.shares is None or len(self.scores) < FEWEST_CHAINS:
             return None
         if len(self.scores) == len(self.residuals):
@@ -143,6 +148,12 @@ class ChainScatter:
 
     spread: Floats  # (q, m)
     degrees_of_freedom: Floats  # (q,)
+
+    @property
+    def errors(self) -> Floats:
+        """(q,): the standard error of each contrast."""
+        errors: Floats = np.sqrt((self.spread**2).sum(axis=1))
+        return errors
 
 
 def solve(design: Floats, values: Floats, chains: NDArray[np.intp] | None) -> Solution:
@@ -192,8 +203,15 @@ def _corrections(shares: Floats) -> tuple[Floats, Floats]:
     return (vectors / np.sqrt(safe)[:, None, :]) @ transposed, (vectors / safe[:, None, :]) @ transposed
 
 
-def _interval(value: float, margin: float, level: Level) -> Estimate:
-    """A symmetric interval; none where the margin is nan."""
+def _intervals(values: Floats, errors: Floats, freedom: Floats, level: Level) -> list[Estimate]:
+    """t intervals; without ends where error or degrees of freedom are nan."""
+    rows = zip(values.tolist(), errors.tolist(), freedom.tolist(), strict=True)
+    return [t_interval(*row, level) for row in rows]
+
+
+def t_interval(value: float, error: float, freedom: float, level: Level) -> Estimate:
+    """Student's t interval; without ends where error or degrees of freedom are nan."""
+    margin = t_quantile(freedom) * error
     if np.isnan(margin):
         return Estimate(value, None, None, None)
-    return Estimate(value, value - margin, value + margin, level)
+    return Estimate(value, value - margin, value + margin, level, error, freedom)

@@ -86,8 +86,15 @@ def test_the_headline_is_the_chain_level_and_the_run_level_stands_beside_it():
     found = fit(LOGLINEAR, planted(chain_sd=0.3))
     levels = found.solution.levels(np.eye(2))
     assert list(found.parameters.values()) == levels[Level.CHAIN]
-    margins = found.solution.run_margins(np.eye(2))
-    assert [one.width for one in levels[Level.RUN]] == pytest.approx(list(2 * margins))
+    theirs = sm.OLS(found.runs.values, sm.add_constant(np.log2(found.runs.amounts))).fit().conf_int()
+    assert [(one.low, one.high) for one in levels[Level.RUN]] == [pytest.approx(row) for row in theirs]
+
+
+def test_the_p_value_is_that_of_the_t_test():
+    runs = planted(m=2, sd=30.0)
+    theirs = sm.OLS(runs.values, sm.add_constant(np.log2(runs.amounts))).fit().pvalues
+    found = fit(LOGLINEAR, runs).parameters.values()
+    assert [one.p for one in found] == [pytest.approx(p) for p in theirs]
 
 
 def test_chains_of_a_single_run_each_are_independent_runs():
