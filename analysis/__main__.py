@@ -11,6 +11,7 @@ from rich.progress import track
 from rich.text import Text
 
 from analysis.curve import Curve, as_json, curve
+from analysis.expect import expect_command
 from analysis.fitting import Status
 from analysis.laws import LAWS
 from analysis.metric import ACCURACY
@@ -73,6 +74,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
 
 
 app.command("power", epilog=EXAMPLE)(power_command)
+app.command("expect", hidden=True)(expect_command)
 
 
 @app.command("report", epilog="Example: doublings report outputs/studies/mini")
