@@ -1,4 +1,4 @@
-"""The commands of the analysis: `fit` for any table, `report` for a study."""
+"""The commands of the analysis: `fit` and `power` for any table, `report` for a study."""
 
 import json
 import sys
@@ -14,6 +14,7 @@ from analysis.curve import Curve, as_json, curve
 from analysis.fitting import Status
 from analysis.laws import LAWS
 from analysis.metric import ACCURACY
+from analysis.power_command import EXAMPLE, power_command
 from analysis.report import report
 from analysis.terminal import BRIEF, fit_table, print_notes, stderr, stdout
 from analysis.tidy import PERCENT, Columns, accuracy_groups, read_table
@@ -69,6 +70,9 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     console = stdout()
     console.print(fit_table(curves))
     print_notes(console, curves)
+
+
+app.command("power", epilog=EXAMPLE)(power_command)
 
 
 @app.command("report", epilog="Example: doublings report outputs/studies/mini")

@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare import Comparison, Transfer, compare, transfer
+from analysis.compare import Comparison, Transfer, adjusted, compare, transfer
 from analysis.curve import Curve, curve
+from analysis.equivalence import DataEquivalence, data_equivalence
 from analysis.laws import LAWS
 from analysis.metric import METRICS, Metric
 from analysis.study import Study
-from analysis.table import measured, points, runs_of, tabulate
+from analysis.table import measured, points, runs_of, side_of, tabulate
 
 FEWEST_SUBSETS = 3
 
@@ -38,6 +39,7 @@ class Results:
     lines: tuple[Line, ...]
     comparisons: tuple[Comparison, ...]
     transfers: tuple[Transfer, ...]
+    equivalences: tuple[DataEquivalence, ...]
     notes: tuple[str, ...]  # about the study as a whole
 
     @property
@@ -91,8 +93,9 @@ def results_of(study: Study) -> Results:
         table=table,
         curves=tuple(_curves(study, usable, metric)),
         lines=tuple(_lines(study, table, metric)),
-        comparisons=tuple(_comparisons(study, usable, metric)),
+        comparisons=tuple(adjusted(_comparisons(study, usable, metric))),
         transfers=tuple(_transfers(study, usable, metric)),
+        equivalences=tuple(_equivalences(study, usable, metric)),
         notes=tuple(_notes(study, table, usable, metric)),
     )
 
@@ -124,12 +127,25 @@ def _lines(study: Study, table: pd.DataFrame, metric: Metric) -> Iterator[Line]:
         yield Line(group, name, float(values.mean()), len(values))
 
 
-def _comparisons(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Comparison]:
+Pairing = tuple[dict[str, Any], tuple[str, str], pd.DataFrame, pd.DataFrame]
+
+
+def _pairings(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Pairing]:
+    """The strategies to be compared, two by two: group, names, and the runs of each."""
     for group, rows in _grouped(usable, ["benchmark", *study.settings]):
         by_strategy = dict(list(rows.groupby("strategy", sort=False)))
         for first, second in combinations(study.analysis.compare, 2):
             if first in by_strategy and second in by_strategy:
-                yield compare(group, by_strategy[first], by_strategy[second], metric)
+                one, other = (side_of(by_strategy[name], metric) for name in (first, second))
+                yield group, (first, second), one, other
+
+
+def _comparisons(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Comparison]:
+    yield from (compare(*pairing) for pairing in _pairings(study, usable, metric))
+
+
+def _equivalences(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[DataEquivalence]:
+    yield from (data_equivalence(*pairing) for pairing in _pairings(study, usable, metric))
 
 
 def _transfers(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Transfer]:
@@ -139,7 +155,8 @@ def _transfers(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[T
             for role in ("in_domain", "out_of_domain")
         )
         for one, other in product(inside, outside):
-            yield transfer(group, one, other, metric)
+            names = (str(one["benchmark"].iloc[0]), str(other["benchmark"].iloc[0]))
+            yield transfer(group, names, side_of(one, metric), side_of(other, metric))
 
 
 def _notes(study: Study, table: pd.DataFrame, usable: pd.DataFrame, metric: Metric) -> Iterator[str]:

@@ -61,6 +61,14 @@ def run_label(row: Mapping[Any, Any]) -> str:
     return f"amount {row['amount']}, {seed_text(row['subset_seed'], row['train_seed'])}"
 
 
+def side_of(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """The runs of one curve as `analysis.pairs` sets them beside those of another; no value, no run."""
+    seeds = zip(rows["subset_seed"], rows["train_seed"], strict=True)
+    chains = [seed_text(subset, train) for subset, train in seeds]
+    side = pd.DataFrame({"amount": rows["amount"].to_numpy(dtype=np.float64), "chain": chains})
+    return side.assign(value=measured(rows, metric)).dropna(subset="value")
+
+
 def seed_text(subset_seed: int, train_seed: int) -> str:
     """A chain in words."""
     if subset_seed == train_seed:
