@@ -106,6 +106,19 @@ def _study_drawings(results: Results) -> Iterator[Drawing]:
             " are single checkpoints.",
             lambda column: figures.domains(pairs, results.metric, column),
         )
+    if results.equivalences:
+        yield Drawing(
+            "equivalence",
+            "Data equivalence: how many examples of the second strategy one of the first is worth, with"
+            " Fieller's 95 % intervals; a mark without an interval is not identified.",
+            lambda column: figures.equivalence(results.equivalences, column),
+        )
+    if results.variances:
+        yield Drawing(
+            "components",
+            "Where the scatter of runs about the means of their amounts comes from.",
+            lambda column: figures.components(results.variances, results.metric, column),
+        )
     table = find_distribution(results.study.folder.root)
     if table is not None:
         queries = read_distribution(table)

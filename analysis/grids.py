@@ -1,5 +1,6 @@
 """Results as tables of text, for whatever sets them: the page, the terminal."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,9 +8,10 @@ import pandas as pd
 
 from analysis.compare import Comparison, Transfer
 from analysis.curve import Curve
+from analysis.equivalence import DataEquivalence
 from analysis.least_squares import Estimate, Level
 from analysis.metric import ACCURACY, Metric
-from analysis.numerals import NOTHING, decimals_of, interval, number, p_value
+from analysis.numerals import NOTHING, amount_text, decimals_of, interval, number, p_value
 from analysis.provenance import Provenance
 from analysis.results import Results
 from analysis.table import measured, seed_text
@@ -97,6 +99,27 @@ def transfers(results: Results) -> Grid:
     return Grid(head, rows, 2 + len(results.study.settings))
 
 
+def equivalences(results: Results) -> Grid:
+    """What one example of the first strategy is worth in examples of the second."""
+    head = ("benchmark", *results.study.settings, "strategies", "at", "worth", "95 % interval")
+    rows = tuple(row for one in results.equivalences for row in _equivalence_rows(one, results))
+    return Grid(head, rows, 3 + len(results.study.settings))
+
+
+def variances(results: Results) -> Grid:
+    """Sources of scatter, one column each."""
+    names = dict.fromkeys(part.name for one in results.variances.values() for part in one.components)
+    decimals = results.metric.decimals + 1
+    rows = []
+    for benchmark, one in results.variances.items():
+        parts = {
+            part.name: f"{number(part.sd, decimals)} ({100 * part.share:.0f} %)" for part in one.components
+        }
+        cells = (parts.get(name, NOTHING) for name in names)
+        rows.append((benchmark, number(one.run_sd, decimals), *cells, str(one.degrees_of_freedom)))
+    return Grid(("benchmark", "all runs", *names, "degrees of freedom"), tuple(rows), 1)
+
+
 def grading(results: Results) -> Grid:
     """How many answers were cut off or held no answer, beside how many were right."""
     present = results.table[results.table["state"] == "present"]
@@ -164,6 +187,16 @@ def _comparison_row(one: Comparison, results: Results) -> tuple[str, ...]:
         *(text for part in parts for text in _told(part, decimals)),
         str(one.n_chains),
     )
+
+
+def _equivalence_rows(one: DataEquivalence, results: Results) -> Iterator[tuple[str, ...]]:
+    names = (str(one.group["benchmark"]), *_setting_cells(one.group, results), f"{one.first} : {one.second}")
+    at = [] if one.parallel else [(amount_text(each.amount), each.ratio) for each in one.at]
+    for where, factor in at or [("any amount", one.overall)]:
+        if factor.low is None:
+            yield (*names, where, number(factor.estimate, 2), UNBOUNDED)
+        else:
+            yield (*names, where, *_told(factor, 2))
 
 
 def _transfer_row(one: Transfer, results: Results) -> tuple[str, ...]:

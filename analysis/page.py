@@ -71,6 +71,8 @@ def render(
         ],
         comparisons=grids.comparisons(results),
         transfers=grids.transfers(results),
+        equivalences=grids.equivalences(results),
+        variances=grids.variances(results),
         grading=grids.grading(results),
         remarks=_remarks(results, provenance),
         made=grids.made(provenance),

@@ -33,6 +33,16 @@ def tables_of(results: Results, provenance: Provenance) -> list[Table]:
             f"Slopes in and out of domain, {unit} per doubling, and their ratio.",
             grids.transfers(results),
         ),
+        Table(
+            "equivalences",
+            "Data equivalence: examples of the second strategy that one of the first is worth.",
+            grids.equivalences(results),
+        ),
+        Table(
+            "variances",
+            f"Where the scatter of runs comes from: standard deviations in {unit} (share of the variance).",
+            grids.variances(results),
+        ),
         Table("grading", "How answers were graded, over all runs.", grids.grading(results)),
         Table("artifacts", "Artifacts, and the time they took.", grids.made(provenance)),
         Table("missing", "Results without a record.", grids.missing(results)),

@@ -1,8 +1,10 @@
 """The figures, one function each. The only package that knows matplotlib."""
 
 from analysis.figures.bars import bars
+from analysis.figures.components import components
 from analysis.figures.distribution import distribution
 from analysis.figures.domains import domains
+from analysis.figures.equivalence import equivalence
 from analysis.figures.files import FORMATS, rendered
 from analysis.figures.forest import slopes
 from analysis.figures.marks import marks
@@ -14,8 +16,10 @@ __all__ = [
     "FORMATS",
     "Column",
     "bars",
+    "components",
     "distribution",
     "domains",
+    "equivalence",
     "marks",
     "rendered",
     "residuals",

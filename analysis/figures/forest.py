@@ -14,7 +14,7 @@ from analysis.numerals import spread
 from analysis.panels import Panels
 
 ROW_HEIGHT, AROUND = 0.19, 0.6  # inches: a row, and what axis and margins take
-LABEL_SHARE = 0.3  # of the width of the figure, at most
+LABEL_SHARE, HEADING_SHARE = 0.3, 0.65  # of the width of the figure, at most
 TEXT_SIZE = 6.5
 
 
@@ -87,7 +87,7 @@ def _draw_sections(
     for title, rows in sections:
         if title:
             labels[line] = ""
-            heading = plain(title, 0.55 * width, 9.0)
+            heading = plain(title, HEADING_SHARE * width, 8.0)
             _draw_heading(axes, heading, line)
             line += 1
         for row in rows:

@@ -54,7 +54,13 @@ def drawings(results, column):
         name: getattr(figures, name)(panels, column) for name in ("scaling", "residuals", "bars", "slopes")
     }
     pairs = pairings(results)
-    return drawn | ({"domains": figures.domains(pairs, results.metric, column)} if pairs else {})
+    if pairs:
+        drawn["domains"] = figures.domains(pairs, results.metric, column)
+    if results.equivalences:
+        drawn["equivalence"] = figures.equivalence(results.equivalences, column)
+    if results.variances:
+        drawn["components"] = figures.components(results.variances, results.metric, column)
+    return drawn
 
 
 @pytest.mark.parametrize("column", Column)
