@@ -1,6 +1,6 @@
 """All that a study's report says, computed once: table, curves, lines, comparisons."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
@@ -11,9 +11,11 @@ from analysis.compare import Comparison, Transfer, adjusted, compare, transfer
 from analysis.curve import Curve, curve
 from analysis.equivalence import DataEquivalence, data_equivalence
 from analysis.laws import LAWS
+from analysis.measured import study_variance
 from analysis.metric import METRICS, Metric
 from analysis.study import Study
 from analysis.table import measured, points, runs_of, side_of, tabulate
+from analysis.variance import Variance
 
 FEWEST_SUBSETS = 3
 
@@ -40,6 +42,7 @@ class Results:
     comparisons: tuple[Comparison, ...]
     transfers: tuple[Transfer, ...]
     equivalences: tuple[DataEquivalence, ...]
+    variances: Mapping[str, Variance]  # by benchmark, where there are replicates
     notes: tuple[str, ...]  # about the study as a whole
 
     @property
@@ -96,6 +99,7 @@ def results_of(study: Study) -> Results:
         comparisons=tuple(adjusted(_comparisons(study, usable, metric))),
         transfers=tuple(_transfers(study, usable, metric)),
         equivalences=tuple(_equivalences(study, usable, metric)),
+        variances=dict(_variances(study, usable, metric)),
         notes=tuple(_notes(study, table, usable, metric)),
     )
 
@@ -157,6 +161,13 @@ def _transfers(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[T
         for one, other in product(inside, outside):
             names = (str(one["benchmark"].iloc[0]), str(other["benchmark"].iloc[0]))
             yield transfer(group, names, side_of(one, metric), side_of(other, metric))
+
+
+def _variances(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[tuple[str, Variance]]:
+    for benchmark, rows in usable.groupby("benchmark", sort=False):
+        found = study_variance(study, rows, metric)
+        if found is not None:
+            yield str(benchmark), found
 
 
 def _notes(study: Study, table: pd.DataFrame, usable: pd.DataFrame, metric: Metric) -> Iterator[str]:

@@ -47,14 +47,18 @@ def measured(table: pd.DataFrame, metric: Metric) -> Floats:
 def runs_of(rows: pd.DataFrame, metric: Metric) -> Runs:
     """The runs of one curve; a chain is a pair of seeds."""
     chains = rows.groupby(["subset_seed", "train_seed"], sort=True).ngroup().to_numpy().astype(np.intp)
-    seeds = zip(rows["amount"], rows["subset_seed"], rows["train_seed"], strict=True)
     return Runs(
         amounts=rows["amount"].to_numpy(dtype=np.float64),
         values=measured(rows, metric),
         chains=chains,
-        labels=[f"amount {amount}, {seed_text(subset, train)}" for amount, subset, train in seeds],
+        labels=[run_label(row) for row in rows.to_dict("records")],
         n_items=rows["n_items"].to_numpy(dtype=np.float64) if metric is ACCURACY else None,
     )
+
+
+def run_label(row: Mapping[Any, Any]) -> str:
+    """What tells one run of a curve from the others."""
+    return f"amount {row['amount']}, {seed_text(row['subset_seed'], row['train_seed'])}"
 
 
 def side_of(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:

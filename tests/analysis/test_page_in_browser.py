@@ -44,7 +44,7 @@ def page(tmp_path_factory):
             "packages": {"torch": f"2.13.{number % 2}"},
         },
     )
-    return report(study.write(tmp_path_factory.mktemp("outputs"))).page
+    return report(study.write(tmp_path_factory.mktemp("outputs")), ("svg",)).page
 
 
 def chromium(profile, width, scheme, *arguments):
