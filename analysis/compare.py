@@ -48,8 +48,8 @@ def compare(group: dict[str, Any], first: pd.DataFrame, second: pd.DataFrame, me
     """Set two strategies against each other at equal amounts, chain by chain.
 
     The differences are fitted with the log-linear law: its slope is the difference of slopes, its value at
-    the mean of log2(amount) the average difference, each with the wider of its two intervals
-    (`docs/statistics.md`; pairing removes what both strategies share in a subset).
+    the mean of log2(amount) the average difference, each with its 95 % interval (`docs/statistics.md`);
+    pairing removes what both strategies share in a subset.
     """
     pairs = _pairs(first, second, metric)
     names = {"first": str(first["strategy"].iloc[0]), "second": str(second["strategy"].iloc[0])}
@@ -149,20 +149,16 @@ def _average(fitted: Fit) -> Estimate:
 
 
 def _ratio(numerator: Solution, denominator: Solution) -> Estimate:
-    """The wider of the two Fieller intervals; an unbounded one is the widest of all."""
+    """Fieller's interval from the scatter of chains, or of runs where chains are too few."""
     N, D = (float(one.parameters[1]) for one in (numerator, denominator))
     if D == 0:
         return UNKNOWN
-    levels = [_run_level(numerator, denominator), _chain_level(numerator, denominator)]
-    candidates = []
-    for level, known in zip(Level, levels, strict=True):
-        if known is None:
-            continue
-        ends = fieller(N, D, *known)
-        if ends is None:
-            return Estimate(N / D, None, None, level)
-        candidates.append(Estimate(N / D, *ends, level))
-    return max(candidates, key=lambda one: one.width, default=Estimate(N / D, None, None, None))
+    chains, runs = _chain_level(numerator, denominator), _run_level(numerator, denominator)
+    known, level = (chains, Level.CHAIN) if chains else (runs, Level.RUN)
+    if known is None:
+        return Estimate(N / D, None, None, None)
+    low, high = fieller(N, D, *known) or (None, None)
+    return Estimate(N / D, low, high, level)
 
 
 def _run_level(numerator: Solution, denominator: Solution) -> tuple[Floats, float] | None:

@@ -26,3 +26,8 @@ def p_value(p: float) -> str:
     if p < 0.001:
         return "< 0.001"
     return f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
+
+
+def amount_text(amount: float) -> str:
+    """An amount of data: `1,024` or `12.5`: without decimals from 100 on."""
+    return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"

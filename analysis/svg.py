@@ -2,7 +2,7 @@
 
 import re
 
-from analysis.figures import COLOURS, INK, MUTED, PAPER, RULE
+from analysis.figures.style import COLOURS, INK, MUTED, PAPER, RULE
 
 THEME = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"}
 THEME |= {colour: f"--series-{rank}" for rank, colour in enumerate(COLOURS)}

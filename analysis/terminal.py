@@ -55,7 +55,7 @@ def fit_table(curves: Sequence[Curve], columns: Sequence[str] | None = None) -> 
     """One row per fit, with all columns or those named."""
     shown = {name: COLUMNS[name] for name in columns or COLUMNS}
     metric, law = curves[0].metric, curves[0].fit.law
-    table = Table(caption=f"{law.formula}, in {metric.unit}; intervals: 95 %, the wider of two levels")
+    table = Table(caption=f"{law.formula}, in {metric.unit}; intervals: 95 %, for this benchmark")
     for name in curves[0].group:
         table.add_column(Text(str(name)), overflow="fold")
     for name in shown:
