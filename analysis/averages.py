@@ -1,16 +1,16 @@
-"""What least squares sees of runs: the mean at each amount, the number of runs behind it, the scatter about it."""
+"""What least squares sees of runs: the mean at each amount, how many runs it has, how they scatter."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from analysis.laws.declaration import Floats
-from analysis.projection import Problems
+from analysis.problems import Problems
 
 
 @dataclass(frozen=True)
 class Averages:
-    """One group's means per distinct amount, ascending; logarithms and their scatter where values are losses."""
+    """One group's means per distinct amount, ascending; of logarithms too where values are losses."""
 
     amounts: Floats  # (K,)
     means: Floats  # (K,)

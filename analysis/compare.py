@@ -144,7 +144,7 @@ def _average(fitted: Fit) -> Estimate:
     if fitted.solution is None:
         values = fitted.runs.values
         return solve(np.ones((len(values), 1)), values, None).estimates(np.ones((1, 1)))[0]
-    middle = fitted.law.design(fitted.runs.amounts).mean(axis=0, keepdims=True)
+    middle = LOGLINEAR.design(fitted.runs.amounts).mean(axis=0, keepdims=True)
     return fitted.solution.estimates(middle)[0]
 
 

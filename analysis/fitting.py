@@ -11,6 +11,7 @@ from scipy import special
 from analysis.laws import AnyLaw, CurvedLaw, Floats, Law
 from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, Solution, negligible, solve
 from analysis.metric import Metric
+from analysis.projection import Optima
 from analysis.searched import Search, Searched, search
 
 SUBSET_LUCK = "subset luck not included"
@@ -103,10 +104,11 @@ class Fit:
         return None if self.searched is None else self.searched.search
 
 
-def fit(law: AnyLaw, runs: Runs, metric: Metric | None = None) -> Fit:
+def fit(law: AnyLaw, runs: Runs, metric: Metric | None = None, found: Optima | None = None) -> Fit:
     """Fit `law` to `runs` by least squares: every run counts once.
 
-    A curved law needs the metric, whose range bounds it. Raises nothing for data that cannot carry the law:
+    A curved law needs the metric, whose range bounds it; what a search for it `found` before is taken as it
+    is. Raises nothing for data that cannot carry the law:
     the status says so. All numbers must be finite, amounts positive (0 where the law admits it), and values
     positive where a curved law meets a loss, which the readers of tables see to.
     """
@@ -118,7 +120,7 @@ def fit(law: AnyLaw, runs: Runs, metric: Metric | None = None) -> Fit:
         return Fit(law, Status.TOO_FEW_AMOUNTS, runs, n_amounts, unknown, None, None, None)
     if isinstance(law, CurvedLaw):
         assert metric is not None, "a curved law lies within the range of a metric"
-        return _fit_curved(law, runs, metric, groups)
+        return _fit_curved(law, runs, metric, found)
     return _fit_line(law, runs, groups)
 
 
@@ -139,8 +141,9 @@ def _fit_line(law: Law, runs: Runs, groups: NDArray[np.intp]) -> Fit:
     )
 
 
-def _fit_curved(law: CurvedLaw, runs: Runs, metric: Metric, groups: NDArray[np.intp]) -> Fit:
-    searched = search(law, metric, runs.amounts, runs.values, runs.chains)
+def _fit_curved(law: CurvedLaw, runs: Runs, metric: Metric, found: Optima | None) -> Fit:
+    searched = search(law, metric, runs.amounts, runs.values, runs.chains, found)
+    groups = np.unique(runs.amounts, return_inverse=True)[1]
     solution = _as_solution(searched, runs)
     return Fit(
         law=law,

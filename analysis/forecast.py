@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.averages import Averages
-from analysis.holdout import Candidate, Trial, candidates, forecast, horizons, pairs, scores, trials
+from analysis.holdout import Candidate, Trial, candidates, forecast, horizons, pairs, scores, takeoffs, trials
 from analysis.laws import AnyLaw, Floats
 from analysis.least_squares import EXACT, Estimate, t_quantile
 from analysis.metric import Metric
@@ -18,7 +18,7 @@ from analysis.metric import Metric
 # Further than this many times the largest amount a forecast is flagged.
 FAR = 4.0
 # Fewer held-out errors than this say no more about their own spread than this many do.
-FEWEST_ERRORS = 3
+FEWEST_ERRORS = 2
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,15 @@ def choose(groups: Sequence[Averages], metric: Metric, law: AnyLaw | None = None
         alike = [groups[place] for place in places]
         tried = trials(alike, metric, law)
         all_scores = scores(tried, n_amounts)
+        taken_off = takeoffs(tried, alike, metric)
         for row, place in enumerate(places):
             own = tuple(_own(trial, row) for trial in tried)
-            found[place] = _choice(alike[row], metric, own, all_scores[:, row])
+            found[place] = _choice(alike[row], metric, own, all_scores[:, row], taken_off[:, row])
     return found
 
 
 def aicc(means: Averages, law: AnyLaw, fitted: Floats) -> float | None:
-    """Akaike's criterion with the small-sample correction, scatter counted as a parameter; None without df."""
+    """Akaike's criterion for small samples, the scatter counted as a parameter; None without df."""
     n, k = float(means.counts.sum()), law.n_free + 1
     if n - k - 1 <= 0:
         return None
@@ -120,9 +121,11 @@ def _own(trial: Trial, row: int) -> Trial:
     return Trial(trial.candidate, trial.linear[here], optima, trial.errors[here])
 
 
-def _choice(means: Averages, metric: Metric, tried: tuple[Trial, ...], score: Floats) -> Choice:
+def _choice(
+    means: Averages, metric: Metric, tried: tuple[Trial, ...], score: Floats, takeoff: Floats
+) -> Choice:
     noise = means.noise / np.sqrt(float(means.counts.mean()))
-    weights = _weights(tried, score, noise)
+    weights = _weights(tried, score, noise, takeoff)
     held_out = pairs(len(means.amounts))
     ahead = horizons(means.x[None], held_out)[0]
     growth, n_errors = _growth(tried, weights, np.array([one.weight for one in held_out]), ahead)
@@ -140,24 +143,31 @@ def _choice(means: Averages, metric: Metric, tried: tuple[Trial, ...], score: Fl
     )
 
 
-def _weights(tried: Sequence[Trial], score: Floats, noise: float) -> Floats:
+def _weights(tried: Sequence[Trial], score: Floats, noise: float, takeoff: Floats) -> Floats:
     """Trust over mean squared error; errors below the best one and below noise are not told apart.
 
     Where nothing could be held out, the simplest law that has a slope forecasts alone.
     """
-    trust = np.array([one.candidate.trust for one in tried])
+    trust = np.array([one.candidate.trust for one in tried]) / np.maximum(takeoff, 1) ** 2
     known = np.isfinite(score)
     if not known.any():
-        return np.eye(len(tried))[_default(tried)]
+        alone: Floats = np.eye(len(tried))[_default(tried)]
+        return alone
     floor = score[known].min() ** 2 + noise**2
     squares = np.where(known, score, np.inf) ** 2 + floor
     raw = np.where(known, trust / np.maximum(squares, np.finfo(float).tiny), 0.0)
-    return raw / raw.sum()
+    weights: Floats = raw / raw.sum()
+    return weights
 
 
 def _default(tried: Sequence[Trial]) -> int:
-    """Without held-out errors: two parameters if there is a law with two, else as few as there are."""
-    return min(range(len(tried)), key=lambda place: abs(tried[place].candidate.law.n_free - 2))
+    """Without held-out errors: the most trusted law with two parameters, or else with one."""
+
+    def rank(place: int) -> tuple[int, float]:
+        candidate = tried[place].candidate
+        return abs(candidate.law.n_free - 2), -candidate.trust
+
+    return min(range(len(tried)), key=rank)
 
 
 def _growth(

@@ -8,7 +8,8 @@ import numpy as np
 from analysis.averages import Averages
 from analysis.laws import FORECASTERS, AnyLaw, CurvedLaw, Floats, Law
 from analysis.metric import Metric
-from analysis.projection import Optima, Problems, fitted_at, optimise
+from analysis.problems import Problems
+from analysis.projection import Optima, fitted_at, optimise
 from analysis.searched import bounds_of
 from analysis.weighted import combined, solve_bounded
 
@@ -18,6 +19,10 @@ FEWEST_SEEN = 3
 MOST_ORIGINS = 5
 STEPS_AHEAD = 2
 DECAY = 0.7
+# A candidate is scored where it forecasts this share of the held-out amounts, by weight, or more.
+ENOUGH = 0.5
+# Doublings ahead at which it is seen whether a candidate takes off.
+AHEAD = 2.0
 # A forecast loss is kept above this share of the smallest measured one.
 SMALLEST_SHARE = 1e-3
 
@@ -60,10 +65,11 @@ def candidates(metric: Metric, n_amounts: int, law: AnyLaw | None = None) -> lis
     found = []
     for one in FORECASTERS:
         trusts = one.trust.loss if metric.log_scale else one.trust.accuracy
+        windows: dict[int, float] = {}
         for last_amounts, trust in trusts.items():
-            whole = last_amounts >= n_amounts
-            if n_amounts >= one.fewest_amounts and not (whole and 0 in trusts):
-                found.append(Candidate(one, 0 if whole else last_amounts, trust))
+            windows.setdefault(last_amounts if last_amounts < n_amounts else 0, trust)
+        if n_amounts >= one.fewest_amounts:
+            found += [Candidate(one, last_amounts, trust) for last_amounts, trust in windows.items()]
     return found
 
 
@@ -123,14 +129,14 @@ class _Batch:
 
     @property
     def n_amounts(self) -> int:
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     @property
     def targets(self) -> Floats:
         return self.means if self.logs is None else self.logs
 
     def seen(self, first: int, end: int) -> Problems:
-        """The amounts from place `first` to before `end`; others have no weight, and stand at the last one."""
+        """The amounts from place `first` to before `end`; others have no weight and stand at the last one."""
         weights = np.zeros_like(self.x)
         weights[:, first:end] = self.counts[:, first:end]
         x = np.where(weights > 0, self.x, self.x[:, end - 1 : end])
@@ -140,7 +146,7 @@ class _Batch:
 def _trial(
     candidate: Candidate, data: _Batch, metric: Metric, fits: dict[tuple[int, int, int], _Fits]
 ) -> Trial:
-    law, held_out = candidate.law, pairs(data.n_amounts)
+    held_out = pairs(data.n_amounts)
     final = _fits(candidate, data.n_amounts, data, metric, fits)
     assert final is not None
     errors = np.full((len(data.x), len(held_out)), np.nan)
@@ -207,21 +213,34 @@ def _kept(values: Floats, metric: Metric, smallest: Floats) -> Floats:
 
 
 def scores(tried: Sequence[Trial], n_amounts: int) -> Floats:
-    """Weighted root mean square of the errors, (C, B); infinite without a forecast from the last origin."""
+    """Weighted root mean square of the errors, (C, B); infinite where too few of them can be had."""
     held_out = pairs(n_amounts)
     if not held_out:
         return np.full((len(tried), len(tried[0].linear)), np.inf)
     weights = np.array([pair.weight for pair in held_out])
-    last = held_out[-1].origin
-    recent = np.array([pair.origin == last for pair in held_out])
     rows = []
     for trial in tried:
         there = np.isfinite(trial.errors)
         counted = np.where(there, weights, 0.0)
-        squares = np.where(there, trial.errors, 0.0) ** 2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            score = np.sqrt((counted * squares).sum(axis=1) / counted.sum(axis=1))
-        rows.append(np.where(there[:, recent].all(axis=1), score, np.inf))
+        total = counted.sum(axis=1)
+        square = np.vecdot(counted, np.where(there, trial.errors, 0.0) ** 2)
+        enough = total >= ENOUGH * weights.sum()
+        rows.append(np.where(enough, np.sqrt(square / np.where(enough, total, 1.0)), np.inf))
+    return np.stack(rows)
+
+
+def takeoffs(tried: Sequence[Trial], groups: Sequence[Averages], metric: Metric) -> Floats:
+    """How many times faster than ever between neighbouring amounts a candidate changes ahead, (C, B)."""
+    data = _Batch.of(groups)
+    steepest = np.abs(np.diff(data.targets, axis=1) / np.diff(data.x, axis=1)).max(axis=1, initial=0)
+    steepest = np.maximum(steepest, np.finfo(float).tiny)
+    ahead = np.exp2(data.x[:, -1:] + np.array([0.0, AHEAD]))
+    rows = []
+    for trial in tried:
+        values = forecast(trial, ahead, metric, data.means.min(axis=1))
+        if metric.log_scale:
+            values = np.log(values)
+        rows.append(np.abs(values[:, 1] - values[:, 0]) / AHEAD / steepest)
     return np.stack(rows)
 
 

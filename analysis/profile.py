@@ -1,4 +1,4 @@
-"""Profile intervals of a curved law: all values for which some parameters fit almost as well as the best ones.
+"""Profile intervals of a curved law: all values for which some parameters fit almost as well as the best.
 
 For given shapes the law is linear, so the values within reach at these shapes are an interval in closed form;
 the profile interval is the union of these over shapes. Shapes are laid out along rays from the optimum.
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.laws.declaration import CurvedLaw, Floats
-from analysis.projection import Problems, solved_at
+from analysis.problems import Problems
+from analysis.projection import solved_at
 from analysis.weighted import Bounds
 
 # Rays from the optimum and points on each, for one, two and more shapes.
@@ -69,7 +70,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Centre:
-    """The optimum that a profile is taken around: shapes (q,), objective, curvature (q, q) over the shapes."""
+    """The optimum that a profile is taken around: shapes (q,), objective, curvature (q, q) over shapes."""
 
     shapes: Floats
     objective: float
@@ -114,7 +115,7 @@ def _rays(centre: Centre, limits: Floats, reach: float) -> Floats:
     n_rays, n_radii = _layout(len(centre.shapes))
     eigenvalues, vectors = np.linalg.eigh(centre.curvature)
     floor = max(FLAT * eigenvalues.max(), np.finfo(float).tiny)
-    root = vectors / np.sqrt(np.maximum(eigenvalues, floor))
+    root: Floats = vectors / np.sqrt(np.maximum(eigenvalues, floor))
     radii = np.geomspace(NEAREST, FARTHEST, n_radii) * reach
     steps = (_directions(len(centre.shapes), n_rays) @ root.T)[:, None, :] * radii[:, None]
     rays = np.clip(centre.shapes + steps, limits[0], limits[1]).reshape(-1, len(centre.shapes))
@@ -138,5 +139,6 @@ def _inverse_squares(columns: Floats) -> Floats:
     lengths = np.sqrt((columns**2).sum(axis=1))
     safe = np.where(lengths > 0, lengths, 1.0)
     unit = columns / safe[:, None, :]
-    inverse: Floats = np.linalg.pinv(unit.transpose(0, 2, 1) @ unit, rcond=1e-12, hermitian=True)
+    squares = unit.transpose(0, 2, 1) @ unit
+    inverse = np.asarray(np.linalg.pinv(squares, rcond=1e-12, hermitian=True), dtype=np.float64)
     return inverse / safe[:, :, None] / safe[:, None, :]

@@ -5,11 +5,13 @@ amounts, weighted by the runs behind it: to least squares that is the same as th
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.laws import CurvedLaw, Floats
+from analysis.problems import Problems, total_squares, working
 from analysis.weighted import Bounds, Solved, combined, outside_span, solve_bounded
 
 # Starts that are polished: the best of each stretch of the grid, and the best that is left: it is beside
@@ -24,40 +26,10 @@ ROUGH_GAIN, GAIN = 1e-6, 1e-14
 ZERO = 1e-28
 # Two starts agree where their objectives do, relative to the better one and to the variance of the values.
 AGREE, AGREE_EXACT = 1e-4, 1e-12
-MOST_DAMPING = 1e3
+LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e3
 WIDE_STEP = 1e-5  # of a central difference
 STEP = 1e-7  # of a difference, in coordinates that are of order one
 LOG_ROUNDS = 6
-SMALLEST_SHARE = 1e-3  # a fitted loss is kept above this share of the measured one
-
-
-@dataclass(frozen=True)
-class Problems:
-    """B fits of one law: log2 amounts, mean values, mean logarithms of values, runs behind each; all (B, K).
-
-    A weight of 0 leaves an amount out. On the log scale the residuals are those of the logarithms.
-    """
-
-    x: Floats
-    means: Floats
-    logs: Floats | None
-    weights: Floats
-
-    @property
-    def finite_x(self) -> Floats:
-        """log2 amounts with amount 0 moved to the smallest other one: what searches are laid out over."""
-        finite = np.isfinite(self.x)
-        smallest = np.where(finite, self.x, np.inf).min(axis=1)
-        moved: Floats = np.where(finite, self.x, smallest[:, None])
-        return moved
-
-    def take(self, places: NDArray[np.intp]) -> "Problems":
-        """Some of the problems, in any order, any number of times."""
-        logs = None if self.logs is None else self.logs[places]
-        return Problems(self.x[places], self.means[places], logs, self.weights[places])
-
-    def __len__(self) -> int:
-        return len(self.x)
 
 
 @dataclass(frozen=True)
@@ -81,11 +53,17 @@ class Optima:
 
     def take(self, places: NDArray[np.intp]) -> "Optima":
         """Some of the fits."""
-        values = {
-            name: value[places] if isinstance(value, np.ndarray) else value
-            for name, value in vars(self).items()
-        }
-        return Optima(**values)
+        return Optima(
+            linear=self.linear[places],
+            shapes=self.shapes[places],
+            fitted=self.fitted[places],
+            objective=self.objective[places],
+            relative=self.relative[places],
+            gradient=self.gradient[places],
+            n_starts=self.n_starts,
+            agreeing=self.agreeing[places],
+            at_limit=self.at_limit[places],
+        )
 
 
 @dataclass(frozen=True)
@@ -106,14 +84,14 @@ def optimise(law: CurvedLaw, problems: Problems, bounds: Bounds) -> Optima:
     starts = _promising(law, problems, bounds)
     n_starts = starts.shape[1]
     places = np.repeat(np.arange(len(problems)), n_starts)
-    response, omega = _working(problems, None)
+    response, omega = working(problems, None)
     many = _Search(law, bounds, problems.x[places], response[places], omega[places], low_high[places])
     polished, objective = _polish(many, starts.reshape(len(places), -1), ROUGH_GAIN)
     objective = objective.reshape(len(problems), n_starts)
     best = objective.argmin(axis=1)
     rows = np.arange(len(problems))
     shapes = polished.reshape(len(problems), n_starts, -1)[rows, best]
-    total = _total(problems)
+    total = total_squares(problems)
     lowest = objective[rows, best]
     scale = np.vecdot(omega * response, response) if problems.logs is not None else total
     tolerance = AGREE * lowest + AGREE_EXACT * scale
@@ -130,14 +108,14 @@ def solved_at(law: CurvedLaw, problems: Problems, bounds: Bounds, shapes: Floats
     """The linear parameters that go with shapes (B, q)."""
     fitted = None
     for _ in range(1 if problems.logs is None else LOG_ROUNDS):
-        response, omega = _working(problems, fitted)
+        response, omega = working(problems, fitted)
         solved = solve_bounded(law.basis(problems.x, shapes), response, omega, bounds)
         fitted = response - solved.residuals
     return solved
 
 
 def gradients_at(law: CurvedLaw, x: Floats, optimum: Optima) -> Floats:
-    """Derivatives (A, p + q) of the one fit's values at log2 amounts (A,), by linear parameters and coordinates."""
+    """Derivatives (A, p + q) of one fit's values at log2 amounts (A,), by linear parameters and shapes."""
     basis = law.basis(x[None], optimum.shapes)[0]
     steps = np.eye(optimum.shapes.shape[1]) * WIDE_STEP
     rows, linear = np.tile(x, (len(steps), 1)), np.repeat(optimum.linear, len(steps), axis=0)
@@ -148,29 +126,29 @@ def gradients_at(law: CurvedLaw, x: Floats, optimum: Optima) -> Floats:
 
 def curvature_at(law: CurvedLaw, problems: Problems, bounds: Bounds, optima: Optima) -> Floats:
     """Half the second derivatives (B, q, q) of the objective over the shapes, nearly."""
-    response, omega = _working(problems, optima.fitted)
+    response, omega = working(problems, optima.fitted)
     search = _Search(law, bounds, problems.x, response, omega, law.limits(problems.finite_x))
     solved = solve_bounded(law.basis(problems.x, optima.shapes), response, omega, bounds)
     return _normal(search, optima.shapes, solved)[1]
 
 
 def _settled(law: CurvedLaw, problems: Problems, bounds: Bounds, shapes: Floats) -> Optima:
-    """On the log scale the working weights follow the fit until it stands still; then the books are closed."""
+    """On the log scale the working weights follow the fit until it stands still."""
     limits = law.limits(problems.finite_x)
-    fitted = None
+    fitted: Floats | None = None
     for _ in range(1 if problems.logs is None else LOG_ROUNDS):
-        response, omega = _working(problems, fitted)
+        response, omega = working(problems, fitted)
         search = _Search(law, bounds, problems.x, response, omega, limits)
         shapes, _ = _polish(search, shapes, GAIN)
         solved = solve_bounded(law.basis(problems.x, shapes), response, omega, bounds)
         fitted = response - solved.residuals
-    total = np.maximum(_total(problems), np.finfo(float).tiny)
+    total = np.maximum(total_squares(problems), np.finfo(float).tiny)
     pull, _ = _normal(search, shapes, solved)
     held = _held_back(shapes, pull, limits)
     return Optima(
         linear=solved.linear,
         shapes=shapes,
-        fitted=fitted,
+        fitted=response - solved.residuals,
         objective=solved.objective,
         relative=solved.objective / total,
         gradient=2 * np.sqrt((np.where(held, 0.0, pull) ** 2).sum(axis=1)) / total,
@@ -178,26 +156,6 @@ def _settled(law: CurvedLaw, problems: Problems, bounds: Bounds, shapes: Floats)
         agreeing=np.ones(len(problems), dtype=np.intp),
         at_limit=(shapes <= limits[:, 0]) | (shapes >= limits[:, 1]),
     )
-
-
-def _working(problems: Problems, fitted: Floats | None) -> tuple[Floats, Floats]:
-    """Response and weights of a least-squares problem with the same optimum near `fitted`.
-
-    On the log scale: log f is log s + (f - s) / s about s, the fit so far or the measured values themselves.
-    """
-    if problems.logs is None:
-        return problems.means, problems.weights
-    measured = np.exp(problems.logs)
-    about = measured if fitted is None else np.maximum(fitted, SMALLEST_SHARE * measured)
-    return about * (1 + problems.logs - np.log(about)), problems.weights / about**2
-
-
-def _total(problems: Problems) -> Floats:
-    """Weighted sum of squares about the mean."""
-    values = problems.means if problems.logs is None else problems.logs
-    mean = (problems.weights * values).sum(axis=1) / problems.weights.sum(axis=1)
-    total: Floats = (problems.weights * (values - mean[:, None]) ** 2).sum(axis=1)
-    return total
 
 
 def _promising(law: CurvedLaw, problems: Problems, bounds: Bounds) -> Floats:
@@ -208,16 +166,14 @@ def _promising(law: CurvedLaw, problems: Problems, bounds: Bounds) -> Floats:
         part = problems.take(np.arange(first, min(first + size, len(problems))))
         grid = law.starts(part.finite_x)
         n, n_grid, q = grid.shape
-        response, omega = _working(part, None)
+        response, omega = working(part, None)
         basis = law.basis(np.repeat(part.x, n_grid, axis=0), grid.reshape(-1, q))
         solved = solve_bounded(
             basis, np.repeat(response, n_grid, axis=0), np.repeat(omega, n_grid, axis=0), bounds
         )
         objective = solved.objective.reshape(n, n_grid)
         edges = np.linspace(0, n_grid, N_STRETCHES + 1).astype(int)
-        best = np.stack(
-            [objective[:, a:b].argmin(axis=1) + a for a, b in zip(edges[:-1], edges[1:], strict=True)], axis=1
-        )
+        best = np.stack([objective[:, a:b].argmin(axis=1) + a for a, b in pairwise(edges.tolist())], axis=1)
         np.put_along_axis(objective, best, np.inf, axis=1)
         places = np.column_stack([best, objective.argmin(axis=1)])
         chosen.append(np.take_along_axis(grid, places[:, :, None], axis=1))
@@ -292,10 +248,10 @@ def _step(shapes: Floats, pull: Floats, curvature: Floats, damping: Floats, limi
     q = shapes.shape[1]
     pull = np.where(held, 0.0, pull)
     curvature = np.where(held[:, :, None] | held[:, None, :], 0.0, curvature)
-    diagonal = curvature[:, np.arange(q), np.arange(q)]
-    floor = np.maximum(1e-12 * diagonal.max(axis=1, keepdims=True), np.finfo(float).tiny)
-    added = np.where(diagonal > floor, damping[:, None] * diagonal, np.where(diagonal > 0, floor, 1.0))
-    system = curvature + added[:, :, None] * np.eye(q)
-    steps = np.linalg.solve(system, pull[..., None])[..., 0]
+    lengths = np.sqrt(curvature[:, np.arange(q), np.arange(q)])
+    lengths = np.where(lengths > 0, lengths, 1.0)
+    system = curvature / lengths[:, :, None] / lengths[:, None, :]
+    system = system + np.maximum(damping, LEAST_DAMPING)[:, None, None] * np.eye(q)
+    steps = np.linalg.solve(system, (pull / lengths)[..., None])[..., 0] / lengths
     moved: Floats = np.clip(shapes + np.clip(steps, -3, 3), limits[:, 0], limits[:, 1])
     return moved

@@ -1,6 +1,6 @@
 """A curved law through runs: parameters, intervals, how the search ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +22,7 @@ APART = 1e-7
 
 @dataclass(frozen=True)
 class Search:
-    """How a search ended. `objective` and `gradient` are per sum of squares of the values about their mean."""
+    """How a search ended; `objective` and `gradient` are per sum of squares of the values about the mean."""
 
     objective: float
     gradient: float
@@ -55,19 +55,22 @@ class Searched:
     @property
     def linear(self) -> Floats:
         """Linear parameters (p,)."""
-        return self.optimum.linear[0]
+        linear: Floats = self.optimum.linear[0]
+        return linear
 
     @property
     def coordinates(self) -> Floats:
         """Shapes (q,) in search coordinates."""
-        return self.optimum.shapes[0]
+        shapes: Floats = self.optimum.shapes[0]
+        return shapes
 
     def values(self, amounts: Floats) -> Floats:
         """The law at amounts, kept within the metric's range."""
         with np.errstate(divide="ignore"):
             x = np.log2(amounts)
         fitted = fitted_at(self.law, x[None], self.optimum.shapes, self.optimum.linear)[0]
-        return np.clip(fitted, *self.metric.range)
+        kept: Floats = np.clip(fitted, *self.metric.range)
+        return kept
 
     def parameters(self) -> dict[str, Estimate]:
         """All parameters with their profile intervals; what stands at a bound has none."""
@@ -134,15 +137,19 @@ class Searched:
         return float(quantile * np.sqrt(self.residual_sum / self.degrees_of_freedom))
 
     def _reach(self, contrast: Floats) -> tuple[float, Level]:
-        """The wider of two: runs, and chains where these pull further apart at this contrast."""
+        """How far the objective may rise for a parameter or value with these derivatives.
+
+        The wider of two: runs, or chains where there are enough of them and they widen the linearised fit's
+        interval.
+        """
         if self.linearised is None:
             return self._run_reach, Level.RUN
-        rows = contrast[None, self.free]
-        run = self.linearised.run_margins(rows)[0]
-        chain = self.linearised.chain_margins(rows)[0]
-        if run > 0 and chain > run:
-            return self._run_reach * float(chain / run), Level.CHAIN
-        return self._run_reach, Level.RUN
+        levels = self.linearised.levels(contrast[None, self.free])
+        runs, chains = levels[Level.RUN][0], levels[Level.CHAIN][0]
+        if chains.low is None or not 0 < runs.width < np.inf:
+            return self._run_reach, Level.RUN
+        ratio = chains.width / runs.width
+        return (self._run_reach * ratio, Level.CHAIN) if ratio > 1 else (self._run_reach, Level.RUN)
 
     def _parameter(self, place: int, value: float, contrast: Floats) -> Estimate:
         p = len(self.law.linear)
@@ -168,11 +175,19 @@ class Searched:
 
 
 def search(
-    law: CurvedLaw, metric: Metric, amounts: Floats, values: Floats, chains: NDArray[np.intp] | None
+    law: CurvedLaw,
+    metric: Metric,
+    amounts: Floats,
+    values: Floats,
+    chains: NDArray[np.intp] | None,
+    found: Optima | None = None,
 ) -> Searched:
-    """Fit runs in canonical order, as many distinct amounts as parameters or more."""
+    """Fit runs in canonical order, as many distinct amounts as parameters or more; or take what was found."""
     means = averages(amounts, values, log_scale=metric.log_scale)
-    optimum = optimise(law, means.problem(), bounds_of(law, metric))
+    if found is None:
+        optimum = optimise(law, means.problem(), bounds_of(law, metric))
+    else:
+        optimum = replace(found, fitted=fitted_at(law, means.x[None], found.shapes, found.linear))
     free = _free(law, metric, optimum)
     places = np.searchsorted(means.amounts, amounts)
     fitted = optimum.fitted[0]

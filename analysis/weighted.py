@@ -18,7 +18,7 @@ Bounds = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Solved:
-    """Linear parameters (N, p), residuals (N, K) without weights, weighted objective (N,), free parameters."""
+    """Linear parameters (N, p), unweighted residuals (N, K), weighted objective (N,), free parameters."""
 
     linear: Floats
     residuals: Floats
@@ -123,7 +123,7 @@ def _solve_free(basis: Floats, response: Floats, omega: Floats) -> Floats:
 def _solve_on_edges(
     basis: Floats, response: Floats, omega: Floats, bounds: Bounds
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """The best of the edges, where one parameter stands at a bound and the other one is clipped to its own."""
+    """The best of the edges, where one parameter stands at a bound and the other is clipped to its own."""
     n, _, p = basis.shape
     assert p <= 2, "bounds with three linear parameters are not solved here"
     best, linear = np.full(n, np.inf), np.zeros((n, p))

@@ -42,7 +42,7 @@ LOGOFFSET = CurvedLaw(
     natural=_power_of_two,
     limits=_logoffset_limits,
     starts=lambda x: product_grid(_logoffset_limits(x), (40,)),
-    derivation="Mahmood et al. (CVPR 2022), 'logarithmic': the log-linear law for a model that starts with data.",
+    derivation="Mahmood et al. (CVPR 2022), 'logarithmic': the log-linear law of a model that brings data.",
     trust=Trust(accuracy={0: 0.1}, loss={0: 0.1}),
     admits_zero=True,
 )
@@ -80,7 +80,7 @@ LOGIT = CurvedLaw(
     natural=lambda coordinates: coordinates,
     limits=_logit_limits,
     starts=_logit_starts,
-    derivation="Each doubling multiplies the odds by the same factor; within .3 to .7 it is the log-linear law.",
+    derivation="Each doubling multiplies the odds by one factor; from .3 to .7 it is the log-linear law.",
     trust=Trust(accuracy={0: 0.3, 4: 1.0}),
     bounded_metrics_only=True,
 )
@@ -151,7 +151,7 @@ POWER = CurvedLaw(
     natural=_power_of_two,
     limits=_power_limits,
     starts=lambda x: product_grid(_power_limits(x), (48,)),
-    derivation="The distance from the asymptote is a power of the amount (Hestness et al. 2017, arXiv 1712.00409).",
+    derivation="The distance from an asymptote is a power of the amount (Hestness 2017, arXiv 1712.00409).",
     trust=Trust(accuracy={0: 1.0, 5: 1.0}, loss={0: 0.5, 5: 0.5}),
 )
 

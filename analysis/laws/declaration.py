@@ -27,7 +27,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Trust:
-    """How much a law's forecasts count before the data speak, by how many of the largest amounts it is fitted to.
+    """How much a law's forecasts count before the data speak, by how many of the largest amounts it sees.
 
     0 means all amounts. A law without an entry forecasts nothing of that kind.
     """
@@ -65,7 +65,7 @@ class Law:
 
 @dataclass(frozen=True)
 class CurvedLaw:
-    """A formula that is linear in some parameters once its shapes are known: value = basis(x, shapes) @ linear.
+    """A formula that is linear once its shapes are known: value = basis(x, shapes) @ linear.
 
     x is log2(amount), minus infinity for amount 0. A search moves shapes in coordinates of its own, in which
     the formula bends evenly (logarithms of what must be positive); `natural` gives the shapes as declared.
@@ -96,7 +96,7 @@ class CurvedLaw:
 
     @property
     def fewest_amounts(self) -> int:
-        """Distinct amounts without which there is no fit: with four shapes a fit through all points is none."""
+        """Distinct amounts without which there is no fit; four shapes through as many points are none."""
         return self.n_free + (1 if len(self.shapes) > 2 else 0)
 
 
@@ -104,7 +104,7 @@ AnyLaw = Law | CurvedLaw
 
 
 def product_grid(limits: Floats, counts: tuple[int, ...]) -> Floats:
-    """Evenly spaced coordinates (B, G, q) between limits (B, 2, q), ends left out; the first varies slowest."""
+    """Evenly spaced coordinates (B, G, q) between limits (B, 2, q), ends left out, first slowest."""
     shares = [(np.arange(count) + 0.5) / count for count in counts]
     grid = np.stack([axis.ravel() for axis in np.meshgrid(*shares, indexing="ij")], axis=-1)
     low, high = limits[:, :1], limits[:, 1:]

@@ -77,7 +77,7 @@ RECTIFIED = CurvedLaw(
     natural=_rectified_natural,
     limits=_limits,
     starts=_starts,
-    derivation="Lin et al. (ICML 2024, arXiv 2402.02314): a phase before the power law, which `learned` sets.",
+    derivation="Lin et al. (ICML 2024, arXiv 2402.02314): a phase before the power law, set by `learned`.",
     trust=Trust(accuracy={0: 0.5}, loss={0: 0.5}),
     admits_zero=True,
 )
@@ -108,7 +108,8 @@ def _bnsl1_limits(x: Floats) -> Floats:
 BNSL1 = CurvedLaw(
     id="bnsl1",
     formula=(
-        "value = asymptote + amplitude * amount^-first * (1 + (amount / break)^(1 / width))^(-further * width)"
+        "value = asymptote"
+        " + amplitude * amount^-first * (1 + (amount / break)^(1 / width))^(-further * width)"
     ),
     linear=(
         Parameter("asymptote", "the value that unlimited data would reach", level=True),
