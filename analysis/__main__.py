@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from analysis.between import between, between_json, print_between
 from analysis.chosen import chosen_json
 from analysis.curve import as_json
 from analysis.expect import expect_command
@@ -58,6 +59,12 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     reach: Annotated[
         float | None, typer.Option(metavar="VALUE", help="Forecast the amount for a value, as in the table.")
     ] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="COL", help="Set the values of this column against each other.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="COL", help="Model sizes (7b, 350M): amount and size together.")
+    ] = None,
     as_machine: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
     """Fit accuracy against the logarithm of the amount of data, in any tidy table.
@@ -68,24 +75,34 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     request = Request.of(law, metric, percent=percent, predict=predict, reach=reach)
     frame = read_table(table)
     names = list(frame.columns)
-    columns = Columns(amount, value, _names(by, names), _names(seed, names), items)
+    apart = dict.fromkeys((*_names(by, names), *(name for name in (compare, size) if name is not None)))
+    columns = Columns(amount, value, tuple(apart), _names(seed, names), items)
     groups = request.groups(frame, columns)
+    beside = between(groups, compare, size)
     console = stdout()
     if request.forecasts:
         found = forecast_groups(groups, request)
         refuse_unless_any_fitted([one.curve for one in found], columns)
         if as_machine:
-            typer.echo(json.dumps({"fits": [chosen_json(one) for one in found]}, allow_nan=False))
+            typer.echo(
+                json.dumps(
+                    {"fits": [chosen_json(one) for one in found], **between_json(beside)}, allow_nan=False
+                )
+            )
             return
         console.print(chosen_table(found))
+        print_between(console, beside, request.metric)
         print_notes(console, [one.curve for one in found])
         return
     curves = fit_groups(groups, request)
     refuse_unless_any_fitted(curves, columns)
     if as_machine:
-        typer.echo(json.dumps({"fits": [as_json(each) for each in curves]}, allow_nan=False))
+        typer.echo(
+            json.dumps({"fits": [as_json(each) for each in curves], **between_json(beside)}, allow_nan=False)
+        )
         return
     console.print(fit_table(curves))
+    print_between(console, beside, request.metric)
     print_notes(console, curves)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.curve import estimate_json
 from analysis.fitting import SUBSET_LUCK
 from analysis.laws import Floats
 from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, solve
@@ -94,6 +95,22 @@ def adjusted(comparisons: Iterable[Comparison]) -> list[Comparison]:
         for place, average, slope in zip(places, averages, slopes, strict=True):
             found[place] = replace(found[place], p_average=average, p_per_doubling=slope)
     return found
+
+
+def comparison_json(one: Comparison) -> dict[str, Any]:
+    """A comparison for machines; `p_holm` are adjusted over the comparisons of its group."""
+    return {
+        **one.group,
+        "first": one.first,
+        "second": one.second,
+        "amounts": list(one.amounts),
+        "n_chains": one.n_chains,
+        "average": estimate_json(one.average),
+        "at_largest": estimate_json(one.at_largest),
+        "per_doubling": estimate_json(one.per_doubling),
+        "p_holm": {"average": one.p_average, "per_doubling": one.p_per_doubling},
+        "notes": list(one.notes),
+    }
 
 
 def holm(chances: Sequence[float | None]) -> list[float | None]:

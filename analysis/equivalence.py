@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.curve import estimate_json
 from analysis.least_squares import UNKNOWN, Estimate
 from analysis.numerals import number
 from analysis.pairs import Pair, bring_together, ratio
@@ -60,6 +61,23 @@ def data_equivalence(
     at = tuple(_inside(pair, first, second))
     found = DataEquivalence(group, *names, overall, pair.difference.slope.estimate(), at, ())
     return DataEquivalence(group, *names, overall, found.slope_difference, at, tuple(_notes(found, pair)))
+
+
+def equivalence_json(one: DataEquivalence) -> dict[str, Any]:
+    """An equivalence for machines; ends are null where the ratio is not identified."""
+    return {
+        **one.group,
+        "first": one.first,
+        "second": one.second,
+        "ratio": estimate_json(one.overall),
+        "parallel": one.parallel,
+        "at": [
+            {"amount": each.amount, "value": each.value, "ratio": estimate_json(each.ratio)}
+            for each in one.at
+        ],
+        "sentence": worth(one),
+        "notes": list(one.notes),
+    }
 
 
 def worth(one: DataEquivalence) -> str:

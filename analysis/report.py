@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare import Comparison, Transfer
+from analysis.compare import Transfer, comparison_json
 from analysis.curve import Curve, as_json, estimate_json
 from analysis.drawings import drawings_of, drawn
+from analysis.equivalence import equivalence_json
 from analysis.figures import FORMATS
 from analysis.page import render
 from analysis.provenance import Provenance, provenance_of
@@ -82,7 +83,8 @@ def summarise(results: Results, provenance: Provenance, told: list[Answer]) -> d
             {**line.group, "reference": line.name, "value": line.value, "n_runs": line.n_runs}
             for line in results.lines
         ],
-        "comparisons": [_comparison_json(one) for one in results.comparisons],
+        "comparisons": [comparison_json(one) for one in results.comparisons],
+        "equivalences": [equivalence_json(one) for one in results.equivalences],
         "targets": targets_json(results.targets),
         "transfers": [_transfer_json(one) for one in results.transfers],
         "notes": list(results.notes),
@@ -95,20 +97,6 @@ def _fit_json(curve: Curve) -> dict[str, Any]:
     levels = {name: one.level and one.level.value for name, one in curve.fit.parameters.items()}
     tested = test and {"F": test.F, "df": [test.df_between, test.df_within], "p": test.p}
     return {**as_json(curve), "interval": levels, "lack_of_fit": tested}
-
-
-def _comparison_json(one: Comparison) -> dict[str, Any]:
-    return {
-        **one.group,
-        "first": one.first,
-        "second": one.second,
-        "amounts": list(one.amounts),
-        "n_chains": one.n_chains,
-        "average": estimate_json(one.average),
-        "at_largest": estimate_json(one.at_largest),
-        "per_doubling": estimate_json(one.per_doubling),
-        "notes": list(one.notes),
-    }
 
 
 def _transfer_json(one: Transfer) -> dict[str, Any]:
