@@ -59,7 +59,7 @@ def compare(
     in a subset (`docs/statistics.md`). Without a shared run, lines of their own are compared.
     """
     both = paired_runs(first, second)
-    pair = bring_together(first, second)
+    pair = bring_together(both, first, second)
     shared = sorted({*first["amount"]} & {*second["amount"]})
     if both.empty:
         average, n_chains = UNKNOWN, 0
@@ -131,7 +131,7 @@ def transfer(
 
     `names` are the benchmarks in and out of domain; the tables are as for `compare`.
     """
-    pair = bring_together(outside, inside)
+    pair = bring_together(paired_runs(outside, inside), outside, inside)
     if pair is None or not pair.paired:
         few = "fewer than two amounts have both benchmarks"
         return Transfer(group, *names, inside=UNKNOWN, outside=UNKNOWN, ratio=UNKNOWN, notes=(few,))

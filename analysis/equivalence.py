@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.curve import estimate_json
 from analysis.least_squares import UNKNOWN, Estimate
 from analysis.numerals import number
-from analysis.pairs import Pair, bring_together, ratio
+from analysis.pairs import Pair, bring_together, paired_runs, ratio
 
 # Slopes that differ at this level make the ratio a function of the amount.
 PARALLEL_CHANCE = 0.05
@@ -52,7 +52,7 @@ def data_equivalence(
     group: dict[str, Any], names: tuple[str, str], first: pd.DataFrame, second: pd.DataFrame
 ) -> DataEquivalence:
     """Compare two tables of runs (`analysis.pairs.paired_runs`) by the amounts that reach the same value."""
-    pair = bring_together(first, second)
+    pair = bring_together(paired_runs(first, second), first, second)
     if pair is None:
         few = "lines through both take two amounts each, shared where seeds are"
         return DataEquivalence(group, *names, UNKNOWN, UNKNOWN, (), (few,))
