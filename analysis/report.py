@@ -81,8 +81,8 @@ def summarise(results: Results, provenance: Provenance, told: list[Answer]) -> d
             {**line.group, "reference": line.name, "value": line.value, "n_runs": line.n_runs}
             for line in results.lines
         ],
-        "comparisons": [_comparison_json(one) for one in results.comparisons],
-        "transfers": [_transfer_json(one) for one in results.transfers],
+        "comparisons": [comparison_json(one) for one in results.comparisons],
+        "transfers": [transfer_json(one) for one in results.transfers],
         "notes": list(results.notes),
         "mixed": list(provenance.mixed),
     }
@@ -95,7 +95,8 @@ def _fit_json(curve: Curve) -> dict[str, Any]:
     return {**as_json(curve), "interval": levels, "lack_of_fit": tested}
 
 
-def _comparison_json(one: Comparison) -> dict[str, Any]:
+def comparison_json(one: Comparison) -> dict[str, Any]:
+    """A comparison for machines; what could not be estimated is null."""
     return {
         **one.group,
         "first": one.first,
@@ -109,7 +110,8 @@ def _comparison_json(one: Comparison) -> dict[str, Any]:
     }
 
 
-def _transfer_json(one: Transfer) -> dict[str, Any]:
+def transfer_json(one: Transfer) -> dict[str, Any]:
+    """A transfer for machines; what could not be estimated is null."""
     return {
         **one.group,
         "in_domain": one.in_domain,
