@@ -11,6 +11,7 @@ from rich.text import Text
 
 from analysis.chosen import chosen_json
 from analysis.curve import as_json
+from analysis.expect import expect_command
 from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
 from analysis.laws import LAWS
 from analysis.power_command import EXAMPLE, power_command
@@ -89,6 +90,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
 
 
 app.command("power", epilog=EXAMPLE)(power_command)
+app.command("expect", hidden=True)(expect_command)
 
 
 @app.command("report", epilog="Example: doublings report outputs/studies/mini")

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,21 +27,10 @@ class Items:
     clusters: NDArray[np.intp]  # (items,), numbered from 0
 
 
-@dataclass(frozen=True)
-class Targets:
-    """One number for both targets; `problems_like_these` is None where there are no records of items."""
-
-    group: dict[str, Any]
-    what: str
-    this_benchmark: Estimate
-    problems_like_these: Estimate | None
-    n_items: int | None
-    n_clusters: int | None
-
-
 def items_of(study: Study, records: Sequence[str]) -> Items | None:
     """The items of these records in their order; None where one has no items, or others than the first."""
-    tables = [_read(study, record) for record in records]
+    store = Store(study.folder.outputs)
+    tables = [_read(store.folder("record", record) / "items.parquet") for record in records]
     first = tables[0] if tables else None
     if first is None:
         return None
@@ -89,8 +79,8 @@ def _both(weights: Floats, chains: NDArray[np.intp], items: Items) -> float:
     return float((rest**2).sum()) * m / ((m - 1) * (n - 1) * n)
 
 
-def _read(study: Study, record: str) -> pd.DataFrame | None:
-    path = Store(study.folder.outputs).folder("record", record) / "items.parquet"
+@lru_cache(maxsize=4096)
+def _read(path: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     return (

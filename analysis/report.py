@@ -19,6 +19,7 @@ from analysis.provenance import Provenance, provenance_of
 from analysis.results import Results, results_of
 from analysis.study import read_study
 from analysis.tables import table_files
+from analysis.targets import targets_json
 from analysis.words import Answer, answers
 from orchestrator.files import write_json, write_text
 from orchestrator.refusal import Refused
@@ -82,6 +83,7 @@ def summarise(results: Results, provenance: Provenance, told: list[Answer]) -> d
             for line in results.lines
         ],
         "comparisons": [comparison_json(one) for one in results.comparisons],
+        "targets": targets_json(results.targets),
         "transfers": [transfer_json(one) for one in results.transfers],
         "notes": list(results.notes),
         "mixed": list(provenance.mixed),

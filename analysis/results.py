@@ -1,20 +1,22 @@
 """All that a study's report says, computed once: table, curves, lines, comparisons."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.compare import Comparison, Transfer, adjusted, compare, transfer
 from analysis.curve import Curve, curve
 from analysis.equivalence import DataEquivalence, data_equivalence
-from analysis.laws import LAWS
+from analysis.laws import LAWS, LOGLINEAR
 from analysis.measured import study_variance
-from analysis.metric import METRICS, Metric
+from analysis.metric import ACCURACY, METRICS, Metric
 from analysis.study import Study
 from analysis.table import measured, points, runs_of, side_of, tabulate
+from analysis.targets import Targets, comparison_targets, slope_targets
 from analysis.variance import Variance
 
 FEWEST_SUBSETS = 3
@@ -43,6 +45,7 @@ class Results:
     transfers: tuple[Transfer, ...]
     equivalences: tuple[DataEquivalence, ...]
     variances: Mapping[str, Variance]  # by benchmark, where there are replicates
+    targets: tuple[Targets, ...]  # where there are records of single items
     notes: tuple[str, ...]  # about the study as a whole
 
     @property
@@ -90,16 +93,19 @@ def results_of(study: Study) -> Results:
     usable = usable[~pd.isna(measured(usable, metric))]
     # Benchmarks in domain first, then as planned: so every list and table is ordered.
     usable = usable.sort_values("role", key=lambda roles: roles != "in_domain", kind="stable")
+    curves = tuple(_curves(study, usable, metric))
+    comparisons = tuple(adjusted(_comparisons(study, usable, metric)))
     return Results(
         study=study,
         metric=metric,
         table=table,
-        curves=tuple(_curves(study, usable, metric)),
+        curves=curves,
         lines=tuple(_lines(study, table, metric)),
-        comparisons=tuple(adjusted(_comparisons(study, usable, metric))),
+        comparisons=comparisons,
         transfers=tuple(_transfers(study, usable, metric)),
         equivalences=tuple(_equivalences(study, usable, metric)),
         variances=dict(_variances(study, usable, metric)),
+        targets=tuple(_targets(study, usable, curves, comparisons)) if metric is ACCURACY else (),
         notes=tuple(_notes(study, table, usable, metric)),
     )
 
@@ -168,6 +174,28 @@ def _variances(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[t
         found = study_variance(study, rows, metric)
         if found is not None:
             yield str(benchmark), found
+
+
+def _targets(
+    study: Study, usable: pd.DataFrame, curves: Iterable[Curve], comparisons: Iterable[Comparison]
+) -> Iterator[Targets]:
+    for one in curves:
+        if one.fit.law.id == LOGLINEAR.id:
+            slope = one.fit.parameters["per_doubling"]
+            found = slope_targets(study, one.group, _rows_of(usable, one.group), slope)
+            yield from () if found is None else (found,)
+    for pair in comparisons:
+        rows = _rows_of(usable, pair.group)
+        sides = (rows[rows["strategy"] == name] for name in (pair.first, pair.second))
+        yield from comparison_targets(study, pair, *sides)
+
+
+def _rows_of(usable: pd.DataFrame, group: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows that have the values of a group."""
+    same = np.ones(len(usable), dtype=bool)
+    for name, value in group.items():
+        same &= (usable[name] == value).to_numpy(dtype=bool)
+    return usable[same]
 
 
 def _notes(study: Study, table: pd.DataFrame, usable: pd.DataFrame, metric: Metric) -> Iterator[str]:
