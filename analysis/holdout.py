@@ -1,6 +1,6 @@
 """Rolling leave-largest-out: each law, on each window, forecasts the larger amounts from the smaller ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,8 +88,15 @@ def pairs(n_amounts: int) -> list[Pair]:
 def trials(groups: Sequence[Averages], metric: Metric, law: AnyLaw | None = None) -> list[Trial]:
     """Try all candidates on groups that have the same number of amounts, all positive."""
     data = _Batch.of(groups)
-    fits: dict[tuple[int, int, int], _Fits] = {}
-    return [_trial(one, data, metric, fits) for one in candidates(metric, data.n_amounts, law)]
+    found = candidates(metric, data.n_amounts, law)
+    ends = [*sorted({pair.origin for pair in pairs(data.n_amounts)}), data.n_amounts]
+    fits: dict[int, dict[_Window, _Fits]] = {}
+    for one in dict.fromkeys(id(candidate.law) for candidate in found):
+        own = [candidate for candidate in found if id(candidate.law) == one]
+        windows = [_window(candidate, end) for candidate in own for end in ends]
+        known = dict.fromkeys(window for window in windows if window is not None)
+        fits[one] = _fits(own[0].law, data, metric, list(known))
+    return [_trial(one, data, fits[id(one.law)]) for one in found]
 
 
 def forecast(trial: Trial, amounts: Floats, metric: Metric, smallest: Floats) -> Floats:
@@ -100,6 +107,9 @@ def forecast(trial: Trial, amounts: Floats, metric: Metric, smallest: Floats) ->
     with np.errstate(divide="ignore"):
         x = np.log2(amounts)
     return _kept(_values(trial.candidate.law, x, trial.linear, trial.optima), metric, smallest)
+
+
+_Window = tuple[int, int]  # places of the first amount seen and of the first one beyond
 
 
 @dataclass(frozen=True)
@@ -143,48 +153,46 @@ class _Batch:
         return Problems(x, self.means, self.logs, weights)
 
 
-def _trial(
-    candidate: Candidate, data: _Batch, metric: Metric, fits: dict[tuple[int, int, int], _Fits]
-) -> Trial:
+def _trial(candidate: Candidate, data: _Batch, fits: Mapping[_Window, _Fits]) -> Trial:
     held_out = pairs(data.n_amounts)
-    final = _fits(candidate, data.n_amounts, data, metric, fits)
-    assert final is not None
+    everything = _window(candidate, data.n_amounts)
+    assert everything is not None
     errors = np.full((len(data.x), len(held_out)), np.nan)
     for place, pair in enumerate(held_out):
-        past = _fits(candidate, pair.origin, data, metric, fits)
-        if past is not None:
-            ahead = past.values[:, pair.target]
+        window = _window(candidate, pair.origin)
+        if window is not None:
+            ahead = fits[window].values[:, pair.target]
             scaled = ahead if data.logs is None else np.log(ahead)
             errors[:, place] = scaled - data.targets[:, pair.target]
-    return Trial(candidate, final.linear, final.optima, errors)
+    return Trial(candidate, fits[everything].linear, fits[everything].optima, errors)
 
 
-def _fits(
-    candidate: Candidate, end: int, data: _Batch, metric: Metric, known: dict[tuple[int, int, int], _Fits]
-) -> _Fits | None:
-    """The candidate's fits to the amounts before place `end`, computed once; None with too few of them."""
-    law = candidate.law
-    window = candidate.last_amounts
+def _window(candidate: Candidate, end: int) -> _Window | None:
+    """The places that the candidate sees of those before `end`; None where they are too few."""
+    law, last_amounts = candidate.law, candidate.last_amounts
     if isinstance(law, Law) and law.last_amounts is not None:
-        window = law.last_amounts
-    first = max(0, end - window) if window else 0
-    if end - first < law.fewest_amounts:
-        return None
-    key = (id(law), first, end)
-    if key not in known:
-        known[key] = _fitted(law, data, metric, first, end)
-    return known[key]
+        last_amounts = law.last_amounts
+    first = max(0, end - last_amounts) if last_amounts else 0
+    return (first, end) if end - first >= law.fewest_amounts else None
 
 
-def _fitted(law: AnyLaw, data: _Batch, metric: Metric, first: int, end: int) -> _Fits:
-    problems = data.seen(first, end)
+def _fits(law: AnyLaw, data: _Batch, metric: Metric, windows: Sequence[_Window]) -> dict[_Window, _Fits]:
+    """The law in all windows of all groups, searched for side by side."""
+    problems = Problems.joined([data.seen(*window) for window in windows])
+    optima = None
     if isinstance(law, CurvedLaw):
         optima = optimise(law, problems, bounds_of(law, metric))
         linear = optima.linear
     else:
-        optima, linear = None, _line(law, problems)
-    values = _values(law, data.x, linear, optima)
-    return _Fits(linear, optima, _kept(values, metric, data.means.min(axis=1)))
+        linear = _line(law, problems)
+    n = len(data.x)
+    found = {}
+    for place, window in enumerate(windows):
+        rows = np.arange(place * n, (place + 1) * n)
+        own = None if optima is None else optima.take(rows)
+        values = _values(law, data.x, linear[rows], own)
+        found[window] = _Fits(linear[rows], own, _kept(values, metric, data.means.min(axis=1)))
+    return found
 
 
 def _line(law: Law, problems: Problems) -> Floats:

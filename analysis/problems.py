@@ -1,5 +1,6 @@
 """Least-squares problems side by side, and what they look like near a fit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,17 @@ class Problems:
         smallest = np.where(finite, self.x, np.inf).min(axis=1)
         moved: Floats = np.where(finite, self.x, smallest[:, None])
         return moved
+
+    @classmethod
+    def joined(cls, parts: Sequence["Problems"]) -> "Problems":
+        """The problems of all parts, part after part."""
+        logs = [part.logs for part in parts if part.logs is not None]
+        return cls(
+            x=np.concatenate([part.x for part in parts]),
+            means=np.concatenate([part.means for part in parts]),
+            logs=np.concatenate(logs) if logs else None,
+            weights=np.concatenate([part.weights for part in parts]),
+        )
 
     def take(self, places: NDArray[np.intp]) -> "Problems":
         """Some of the problems, in any order, any number of times."""

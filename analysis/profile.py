@@ -14,7 +14,7 @@ from analysis.projection import solved_at
 from analysis.weighted import Bounds
 
 # Rays from the optimum and points on each, for one, two and more shapes.
-RAYS = {1: (2, 80), 2: (24, 24)}
+RAYS = {1: (2, 60), 2: (20, 18)}
 RAYS_BEYOND = (160, 14)
 # How far out the rays go, in units of the run-level half-width; chains may ask for that much more.
 NEAREST, FARTHEST = 0.05, 40.0
@@ -37,10 +37,11 @@ class Profile:
     spread: Floats  # (G, p, p)
 
     def linear_interval(self, rows: Floats, reach: float) -> tuple[float, float]:
-        """Ends of rows (G, p) @ linear over all parameters whose objective rises by at most reach^2."""
+        """Ends of rows (G or 1, p) @ linear over all parameters whose objective rises by at most reach^2."""
         inside = self.rise <= reach**2
-        centres = (rows[inside] * self.linear[inside]).sum(axis=1)
-        factors = np.einsum("gp,gpr,gr->g", rows[inside], self.spread[inside], rows[inside])
+        rows = np.broadcast_to(rows, self.linear.shape)[inside]
+        centres = (rows * self.linear[inside]).sum(axis=1)
+        factors = np.einsum("gp,gpr,gr->g", rows, self.spread[inside], rows)
         margins = np.sqrt(np.maximum(factors * (reach**2 - self.rise[inside]), 0))
         return float((centres - margins).min()), float((centres + margins).max())
 

@@ -21,11 +21,11 @@ CHUNK = 4_000_000
 MOST_STEPS = 60
 # A step that gains less than this share of the objective is the last; every start is polished roughly, the
 # best one to the end.
-ROUGH_GAIN, GAIN = 1e-6, 1e-14
+ROUGH_GAIN, GAIN = 1e-4, 1e-14
 # An objective of this share of the squared values is what arithmetic leaves of 0.
 ZERO = 1e-28
 # Two starts agree where their objectives do, relative to the better one and to the variance of the values.
-AGREE, AGREE_EXACT = 1e-4, 1e-12
+AGREE, AGREE_EXACT = 1e-3, 1e-12
 LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e3
 WIDE_STEP = 1e-5  # of a central difference
 STEP = 1e-7  # of a difference, in coordinates that are of order one

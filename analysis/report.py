@@ -86,7 +86,7 @@ def summarise(results: Results, provenance: Provenance, told: list[Answer]) -> d
         "comparisons": [comparison_json(one) for one in results.comparisons],
         "equivalences": [equivalence_json(one) for one in results.equivalences],
         "targets": targets_json(results.targets),
-        "transfers": [_transfer_json(one) for one in results.transfers],
+        "transfers": [transfer_json(one) for one in results.transfers],
         "notes": list(results.notes),
         "mixed": list(provenance.mixed),
     }
@@ -99,7 +99,8 @@ def _fit_json(curve: Curve) -> dict[str, Any]:
     return {**as_json(curve), "interval": levels, "lack_of_fit": tested}
 
 
-def _transfer_json(one: Transfer) -> dict[str, Any]:
+def transfer_json(one: Transfer) -> dict[str, Any]:
+    """A transfer for machines; what could not be estimated is null."""
     return {
         **one.group,
         "in_domain": one.in_domain,

@@ -74,32 +74,32 @@ class Searched:
 
     def parameters(self) -> dict[str, Estimate]:
         """All parameters with their profile intervals; what stands at a bound has none."""
-        found = {}
-        p = len(self.law.linear)
+        p, q = len(self.law.linear), len(self.law.shapes)
         natural = self.law.natural(self.optimum.shapes)[0]
-        for place, parameter in enumerate(self.law.parameters):
-            value = self.linear[place] if place < p else natural[place - p]
-            contrast = np.eye(p)[place] if place < p else self._natural_gradient(place - p)
-            found[parameter.name] = self._parameter(place, float(value), contrast)
-        return found
+        values = [*self.linear.tolist(), *natural.tolist()]
+        contrasts = np.eye(p + q)
+        contrasts[p:, p:] = self._natural_gradients()
+        reaches = [(0.0, Level.RUN)] * (p + q) if self.profile is None else self._reaches(contrasts)
+        return {
+            parameter.name: self._parameter(place, values[place], *reaches[place])
+            for place, parameter in enumerate(self.law.parameters)
+        }
 
     def at(self, amounts: Floats) -> list[Estimate]:
         """The law at each amount with its 95 % profile interval."""
-        values = self.values(amounts)
+        values = self.values(amounts).tolist()
         if self.profile is None:
-            return [Estimate(value, None, None, None) for value in values.tolist()]
+            return [Estimate(value, None, None, None) for value in values]
         with np.errstate(divide="ignore"):
             x = np.log2(amounts)
         rows = self.profile.basis_at(x)
-        gradients = gradients_at(self.law, x, self.optimum)
-        low, high = self.metric.range
+        reaches = self._reaches(gradients_at(self.law, x, self.optimum))
+        least, most = self.metric.range
         estimates = []
-        for place, value in enumerate(values.tolist()):
-            reach, level = self._reach(gradients[place])
-            ends = self.profile.linear_interval(rows[place], reach)
-            estimates.append(
-                Estimate(value, max(min(ends[0], value), low), min(max(ends[1], value), high), level)
-            )
+        for value, row, (reach, level) in zip(values, rows, reaches, strict=True):
+            low, high = self.profile.linear_interval(row, reach)
+            ends = max(min(low, value), least), min(max(high, value), most)
+            estimates.append(Estimate(value, *ends, level))
         return estimates
 
     @cached_property
@@ -136,42 +136,41 @@ class Searched:
         quantile = t_quantile(float(self.degrees_of_freedom))
         return float(quantile * np.sqrt(self.residual_sum / self.degrees_of_freedom))
 
-    def _reach(self, contrast: Floats) -> tuple[float, Level]:
-        """How far the objective may rise for a parameter or value with these derivatives.
+    def _reaches(self, contrasts: Floats) -> list[tuple[float, Level]]:
+        """How far the objective may rise for parameters or values with these derivatives (n, p + q).
 
         The wider of two: runs, or chains where there are enough of them and they widen the linearised fit's
         interval.
         """
         if self.linearised is None:
-            return self._run_reach, Level.RUN
-        levels = self.linearised.levels(contrast[None, self.free])
-        runs, chains = levels[Level.RUN][0], levels[Level.CHAIN][0]
-        if chains.low is None or not 0 < runs.width < np.inf:
-            return self._run_reach, Level.RUN
-        ratio = chains.width / runs.width
-        return (self._run_reach * ratio, Level.CHAIN) if ratio > 1 else (self._run_reach, Level.RUN)
+            return [(self._run_reach, Level.RUN)] * len(contrasts)
+        levels = self.linearised.levels(contrasts[:, self.free])
+        found = []
+        for runs, chains in zip(levels[Level.RUN], levels[Level.CHAIN], strict=True):
+            known = chains.low is not None and 0 < runs.width < np.inf
+            ratio = chains.width / runs.width if known else 1.0
+            level = Level.CHAIN if ratio > 1 else Level.RUN
+            found.append((self._run_reach * max(ratio, 1.0), level))
+        return found
 
-    def _parameter(self, place: int, value: float, contrast: Floats) -> Estimate:
+    def _parameter(self, place: int, value: float, reach: float, level: Level) -> Estimate:
         p = len(self.law.linear)
         if self.profile is None or not self.free[place]:
             return Estimate(value, None, None, None)
         if place >= p:
-            reach, level = self._reach(np.concatenate([np.zeros(p), contrast]))
             low, high = self.profile.shape_interval(place - p, reach)
         else:
-            reach, level = self._reach(np.concatenate([contrast, np.zeros(len(self.law.shapes))]))
-            rows = np.broadcast_to(contrast, (len(self.profile.shapes), p))
-            low, high = self.profile.linear_interval(rows, reach)
+            low, high = self.profile.linear_interval(np.eye(p)[None, place], reach)
             if self.law.linear[place].level:
                 low, high = max(low, self.metric.range[0]), min(high, self.metric.range[1])
         return Estimate(value, min(low, value), max(high, value), level)
 
-    def _natural_gradient(self, place: int) -> Floats:
-        """Derivatives of one shape, as declared, by the search coordinates."""
+    def _natural_gradients(self) -> Floats:
+        """Derivatives (q, q) of the shapes, as declared, by the search coordinates."""
         steps = np.eye(len(self.coordinates)) * STEP
         moved = self.law.natural(self.coordinates + steps) - self.law.natural(self.coordinates - steps)
-        gradient: Floats = moved[:, place] / (2 * STEP)
-        return gradient
+        gradients: Floats = moved.T / (2 * STEP)
+        return gradients
 
 
 def search(

@@ -12,7 +12,7 @@ from analysis.figures.style import LINE_HEIGHT, PANEL_HEIGHT, Column, drawn_for,
 # Inches beside axes: their tick labels and, in the first of a row, the label of the ordinate.
 BESIDE = 0.55
 MOST_TICKS = 6
-TITLE_SIZE = 9.0  # points, a little more than in the sheet: bold letters are wider
+TITLE_SIZE = 9.2  # points, a little more than in the sheet: bold letters are wider
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def panel_grid(frame: Frame, column: Column, legend_of: Callable[[float], Legend
     across = 1 if column is Column.SINGLE else _across(frame.across)
     down = -(-n // across)
     legend = legend_of(width)
-    titles = [plain(title, width / across - 0.4, TITLE_SIZE) for title in frame.titles]
+    titles = [plain(title, width / across - BESIDE - 0.1, TITLE_SIZE) for title in frame.titles]
     title_lines = max((title.count("\n") + bool(title) for title in titles), default=0)
     with drawn_for(column):
         height = down * (PANEL_HEIGHT + title_lines * LINE_HEIGHT) + legend.height
