@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from analysis.chosen import chosen_json
+from analysis.chosen import Wishes, chosen_json
 from analysis.curve import as_json
 from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
 from analysis.laws import LAWS
@@ -56,6 +56,9 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     reach: Annotated[
         float | None, typer.Option(metavar="VALUE", help="Forecast the amount for a value, as in the table.")
     ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Parameter intervals of laws that bend from N refits.")
+    ] = 0,
     as_machine: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
     """Fit accuracy against the logarithm of the amount of data, in any tidy table.
@@ -63,7 +66,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     Parameters come out in points (percent points), whether accuracies are fractions or percent:
     `per_doubling` is what each doubling of the data buys, `intercept` the value of the line at amount 1.
     """
-    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach)
+    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap)
     frame = read_table(table)
     names = list(frame.columns)
     columns = Columns(amount, value, _names(by, names), _names(seed, names), items)
@@ -75,8 +78,10 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
         if as_machine:
             typer.echo(json.dumps({"fits": [chosen_json(one) for one in found]}, allow_nan=False))
             return
-        console.print(chosen_table(found))
-        print_notes(console, [one.curve for one in found])
+        curves = [one.curve for one in found]
+        as_laws = request.law is not None and request.wishes == Wishes()
+        console.print(fit_table(curves) if as_laws else chosen_table(found))
+        print_notes(console, curves)
         return
     curves = fit_groups(groups, request)
     refuse_unless_any_fitted(curves, columns)
