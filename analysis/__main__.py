@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from analysis.between import between, between_json, print_between
-from analysis.chosen import chosen_json
+from analysis.chosen import Wishes, chosen_json
 from analysis.curve import as_json
 from analysis.expect import expect_command
 from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
@@ -65,6 +65,9 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     size: Annotated[
         str | None, typer.Option(metavar="COL", help="Model sizes (7b, 350M): amount and size together.")
     ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Parameter intervals of laws that bend from N refits.")
+    ] = 0,
     as_machine: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
     """Fit accuracy against the logarithm of the amount of data, in any tidy table.
@@ -72,34 +75,31 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     Parameters come out in points (percent points), whether accuracies are fractions or percent:
     `per_doubling` is what each doubling of the data buys, `intercept` the value of the line at amount 1.
     """
-    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach)
+    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap)
     frame = read_table(table)
     names = list(frame.columns)
     apart = dict.fromkeys((*_names(by, names), *(name for name in (compare, size) if name is not None)))
     columns = Columns(amount, value, tuple(apart), _names(seed, names), items)
     groups = request.groups(frame, columns)
     beside = between(groups, compare, size)
+    told = between_json(beside)
     console = stdout()
     if request.forecasts:
         found = forecast_groups(groups, request)
         refuse_unless_any_fitted([one.curve for one in found], columns)
         if as_machine:
-            typer.echo(
-                json.dumps(
-                    {"fits": [chosen_json(one) for one in found], **between_json(beside)}, allow_nan=False
-                )
-            )
+            typer.echo(json.dumps({"fits": [chosen_json(one) for one in found], **told}, allow_nan=False))
             return
-        console.print(chosen_table(found))
+        curves = [one.curve for one in found]
+        as_laws = request.law is not None and request.wishes == Wishes()
+        console.print(fit_table(curves) if as_laws else chosen_table(found))
         print_between(console, beside, request.metric)
-        print_notes(console, [one.curve for one in found])
+        print_notes(console, curves)
         return
     curves = fit_groups(groups, request)
     refuse_unless_any_fitted(curves, columns)
     if as_machine:
-        typer.echo(
-            json.dumps({"fits": [as_json(each) for each in curves], **between_json(beside)}, allow_nan=False)
-        )
+        typer.echo(json.dumps({"fits": [as_json(each) for each in curves], **told}, allow_nan=False))
         return
     console.print(fit_table(curves))
     print_between(console, beside, request.metric)

@@ -48,7 +48,9 @@ def as_json(curve: Curve) -> dict[str, Any]:
         "residual_sd": fitted.residual_sd,
         "warnings": list(curve.warnings),
     }
-    return found if fitted.search is None else {**found, "search": asdict(fitted.search)}
+    if fitted.search is None:
+        return found
+    return {**found, "intervals": fitted.intervals, "search": asdict(fitted.search)}
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | None]:
