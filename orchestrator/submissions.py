@@ -108,12 +108,15 @@ def read_element(folder: Path, index: int) -> Element:
     )
 
 
-def submissions(study: StudyFolder) -> Iterator[Submission]:
-    """Those of every run of a study that are not known to be over."""
+def every(study: StudyFolder) -> Iterator[Submission]:
+    """Those of every run of a study, oldest first."""
     for about in sorted(study.root.glob("jobs/*/*/about.json")):
-        submission = Submission(about.parent)
-        if submission.open:
-            yield submission
+        yield Submission(about.parent)
+
+
+def submissions(study: StudyFolder) -> Iterator[Submission]:
+    """Those that are not known to be over."""
+    return (submission for submission in every(study) if submission.open)
 
 
 def _line(artifacts: Iterable[Artifact], kinds: Mapping[str, Kind]) -> dict[str, Any]:
