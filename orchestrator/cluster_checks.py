@@ -38,7 +38,7 @@ class Site:
     @property
     def n_jobs(self) -> int | None:
         """Of the plan."""
-        return sum(shape.n_jobs or 0 for shape in self.shapes) if self.plan else None
+        return sum(shape.n_jobs or 0 for shape in self.shapes) if self.plan and self.plan.to_make else None
 
 
 def look(site: Site, folder: Path | None, here: Here) -> Iterator[Finding]:
