@@ -125,7 +125,7 @@ def _planned(cluster: SlurmCluster, plan: Plan) -> list[Shape]:
 
     def resources_of(artifact: Artifact) -> Resources:
         model = shapes.model_of(artifact, plan.artifacts)
-        return shapes.resources_for(cluster, artifact, model, Adjustments())
+        return shapes.resources_for(cluster, artifact.kind, model, Adjustments())
 
     found: dict[str, Shape] = {}
     for batch in packing.jobs(cluster, plan.to_make, resources_of, plan.seconds):
@@ -140,8 +140,7 @@ def _declared(cluster: SlurmCluster) -> list[Shape]:
     for kind in KINDS:
         for model in (None, *cluster.models):
             if model is None or kind in cluster.models[model]:
-                any_artifact = Artifact(kind, "", {}, {})
-                resources = shapes.resources_for(cluster, any_artifact, model, Adjustments())
+                resources = shapes.resources_for(cluster, kind, model, Adjustments())
                 _add(found, resources, [kind], None)
     return list(found.values())
 

@@ -13,7 +13,7 @@ COMMANDS = ("sbatch", "squeue", "scontrol", "scancel", "srun", "sacct")
 # A node in one of these takes no jobs for now.
 _UNUSABLE = frozenset({"DOWN", "DRAIN", "FAIL", "FAILING", "ERROR", "NOT_RESPONDING", "MAINT", "UNKNOWN"})
 _ASSOCIATION = "Account,Partition,MaxJobs,MaxSubmitJobs,GrpSubmitJobs,QOS"
-_USED_FORMAT = "JobID,ElapsedRaw,TimelimitRaw,TotalCPU,MaxRSS,TRESUsageInMax,Eligible,Start"
+_USED_FORMAT = "JobID,ElapsedRaw,TimelimitRaw,TotalCPU,MaxRSS,TRESUsageInMax,Eligible,Start,JobName"
 _BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -77,23 +77,26 @@ def associations() -> list[Association]:
     return [Association(row[0], _least(row[3:5])) for row in rows if len(row) == 6]
 
 
-def used(job_ids: Sequence[str], since: datetime) -> dict[str, Used]:
+def used(jobs: Mapping[str, str], since: datetime) -> dict[str, Used]:
     """What jobs (`123`) and elements (`123_4`) took, by one call; what the accounting forgot is absent.
 
+    `jobs` are names by id, as a controller that was killed may give an id to somebody else's job.
     Raises slurm.SlurmSilent where there is no accounting.
     """
-    if not job_ids:
-        return {}
     begin = since.strftime("%Y-%m-%dT%H:%M:%S")
     told = slurm.ask(
-        ["sacct", "-n", "-P", "-S", begin, "-E", "now", "-j", ",".join(job_ids), "-o", _USED_FORMAT]
+        ["sacct", "-n", "-P", "-S", begin, "-E", "now", "-j", ",".join(jobs), "-o", _USED_FORMAT]
     )
     steps: dict[str, list[list[str]]] = {}
     for line in told.splitlines():
-        fields = line.split("|")
-        if len(fields) == 8:
+        fields = line.split("|", 8)
+        if len(fields) == 9:
             steps.setdefault(fields[0].partition(".")[0], []).append(fields)
-    return {job: _used(rows) for job, rows in steps.items() if rows[0][0] == job and _begun(rows[0])}
+    return {
+        job: _used(rows)
+        for job, rows in steps.items()
+        if rows[0][0] == job and rows[0][8] == jobs.get(job.partition("_")[0]) and _begun(rows[0])
+    }
 
 
 def minutes(text: str) -> float | None:
@@ -155,7 +158,7 @@ def _begun(row: Sequence[str]) -> bool:
 
 def _used(rows: Sequence[Sequence[str]]) -> Used:
     """The first row is the job's own, the others are its steps'."""
-    _, elapsed, limit, cpu, _, _, eligible, start = rows[0]
+    _, elapsed, limit, cpu, _, _, eligible, start, _ = rows[0]
     gathered = [_gathered(row[5]) for row in rows]
     peaks = [_bytes(row[4]) for row in rows] + [_bytes(known.get("mem", "")) for known in gathered]
     loads = [int(known["gres/gpuutil"]) for known in gathered if known.get("gres/gpuutil", "").isdecimal()]

@@ -1,6 +1,6 @@
 """What a study asked for and used: from manifests, submissions, and the accounting where there is one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -128,7 +128,7 @@ def of(saved: Saved) -> Usage:
                 name=name,
                 made=tuple(made),
                 worker_begun=min((moment for moment in begun if moment is not None), default=None),
-                asked=Resources.model_validate(submission.about()["resources"]) if submission else None,
+                asked=submission.resources if submission else None,
                 submitted=submission.written if submission else None,
                 used=used.get(name),
             )
@@ -162,12 +162,9 @@ def _accounted(submissions: Sequence[Submission]) -> tuple[dict[str, Used], str 
     found: dict[str, Used] = {}
     since = min(submission.written for submission in submissions) - SLACK
     try:
-        for some in _portions([submission.job_id or "" for submission in submissions]):
-            found |= slurm_offers.used(some, since)
+        for first in range(0, len(submissions), AT_ONCE):
+            names = {known.job_id or "": known.job_name for known in submissions[first : first + AT_ONCE]}
+            found |= slurm_offers.used(names, since)
     except slurm.SlurmSilent as silence:
         return {}, str(silence)
     return found, None
-
-
-def _portions(names: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (names[first : first + AT_ONCE] for first in range(0, len(names), AT_ONCE))
