@@ -5,25 +5,15 @@ import pytest
 from orchestrator import offer_checks
 from orchestrator.findings import Finding, worst
 from orchestrator.offer_checks import Shape
-from orchestrator.settings import Driver, ResourceChanges, Resources, SlurmCluster
+from orchestrator.settings import ResourceChanges
 from orchestrator.slurm_offers import Association
 from tests.orchestrator.recorded_slurm import offer
-
-RESOURCES = Resources(
-    cpus=1, gpus=0, nodes=1, memory_gib=4.0, minutes=60.0, partition=None, account=None, qos=None,
-    constraint=None, gres=None, exclude=None, python=None,
-)  # fmt: skip
-CLUSTER = SlurmCluster(
-    kind="slurm", name="ours", flops_per_second=1e9, failures=3, save_every=60.0, tries={},
-    resources=RESOURCES, stages={}, models={}, target_minutes=5.0, max_parallel=None, max_queued=None,
-    most_minutes=None, most_memory_gib=None, warn_seconds=90, requeue=True, setup=(), sbatch={},
-    driver=Driver(every_minutes=10.0, minutes=30.0, memory_gib=2.0, partition=None, qos=None),
-)  # fmt: skip
+from tests.tiny import RESOURCES, SLURM
 
 
 def judged(monkeypatch: pytest.MonkeyPatch, **wishes: object) -> list[Finding]:
     shape = Shape(("checkpoint",), RESOURCES.model_copy(update=wishes))
-    return offer_checks.shape(shape, CLUSTER, offer(monkeypatch))
+    return offer_checks.shape(shape, SLURM, offer(monkeypatch))
 
 
 def only(findings: list[Finding], verdict: str) -> Finding:
@@ -46,13 +36,13 @@ def test_a_partition_that_is_not_there_is_red_and_the_others_are_named(monkeypat
 
 def test_no_default_partition_is_red_where_none_is_asked_for(monkeypatch):
     nowhere = offer(monkeypatch, **{"Default=YES": "Default=NO"})
-    finding = only(offer_checks.shape(Shape(("pool",), RESOURCES), CLUSTER, nowhere), "bad")
+    finding = only(offer_checks.shape(Shape(("pool",), RESOURCES), SLURM, nowhere), "bad")
     assert "no default" in finding.finding
 
 
 def test_a_partition_that_is_down_is_red(monkeypatch):
     down = offer(monkeypatch, **{"State=UP": "State=DOWN"})
-    finding = only(offer_checks.shape(Shape(("pool",), RESOURCES), CLUSTER, down), "bad")
+    finding = only(offer_checks.shape(Shape(("pool",), RESOURCES), SLURM, down), "bad")
     assert "main is DOWN" in finding.finding
 
 
@@ -91,12 +81,12 @@ def test_a_feature_that_no_node_has_is_red(monkeypatch):
 
 def test_nodes_that_are_away_for_now_are_yellow_and_named(monkeypatch):
     away = offer(monkeypatch, **{"State=MIXED": "State=DRAIN", "State=IDLE ": "State=DOWN "})
-    finding = only(offer_checks.shape(Shape(("pool",), RESOURCES), CLUSTER, away), "warn")
+    finding = only(offer_checks.shape(Shape(("pool",), RESOURCES), SLURM, away), "warn")
     assert "n1 is" in finding.finding and "n2 is" in finding.finding
 
 
 def test_the_key_of_a_stage_is_named_where_the_stage_has_its_own(monkeypatch):
-    cluster = CLUSTER.model_copy(update={"stages": {"checkpoint": ResourceChanges(gpus=8)}})
+    cluster = SLURM.model_copy(update={"stages": {"checkpoint": ResourceChanges(gpus=8)}})
     shape = Shape(("checkpoint",), RESOURCES.model_copy(update={"gpus": 8}))
     finding = only(offer_checks.shape(shape, cluster, offer(monkeypatch)), "bad")
     assert "cluster.stages.checkpoint.gpus" in finding.remedy
@@ -117,20 +107,20 @@ def test_without_accounting_it_is_said_what_is_lost(monkeypatch):
 
 def test_a_cluster_without_arrays_is_red(monkeypatch):
     without = offer(monkeypatch, **{"MaxArraySize            = 1001": "MaxArraySize = 1"})
-    assert offer_checks.arrays(CLUSTER, without, 10).verdict == "bad"
-    assert offer_checks.arrays(CLUSTER, offer(monkeypatch), 10).verdict == "ok"
+    assert offer_checks.arrays(SLURM, without, 10).verdict == "bad"
+    assert offer_checks.arrays(SLURM, offer(monkeypatch), 10).verdict == "ok"
 
 
 def test_a_submit_limit_below_the_study_is_yellow_with_the_key_that_heeds_it():
     limit = [Association("lab", 100)]
-    assert offer_checks.submit_limits(CLUSTER, limit, {}, 99).verdict == "ok"
-    finding = offer_checks.submit_limits(CLUSTER, limit, {}, 100)
+    assert offer_checks.submit_limits(SLURM, limit, {}, 99).verdict == "ok"
+    finding = offer_checks.submit_limits(SLURM, limit, {}, 100)
     assert finding.verdict == "warn"
     assert "cluster.max_queued=100" in finding.remedy
 
 
 def test_an_account_that_is_not_ours_is_red_only_where_the_site_enforces_accounts():
-    cluster = CLUSTER.model_copy(update={"resources": RESOURCES.model_copy(update={"account": "theirs"})})
+    cluster = SLURM.model_copy(update={"resources": RESOURCES.model_copy(update={"account": "theirs"})})
     known = [Association("lab", None)]
     enforced = {"AccountingStorageEnforce": "associations,limits"}
     assert offer_checks.submit_limits(cluster, known, enforced, 1).verdict == "bad"
