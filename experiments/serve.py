@@ -133,9 +133,7 @@ def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Eve
         case "make":
             return _made(request, progress, pause)
         case other:
-            raise ValueError(
-                f"'{other}' cannot be asked; versions, environment, inspect, size, cost, make and pause can"
-            )
+            raise ValueError(f"'{other}' cannot be asked; {', '.join(ASKED)} can")
 
 
 def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event) -> Any:
