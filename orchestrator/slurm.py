@@ -4,6 +4,7 @@ import getpass
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,12 +50,17 @@ _UNHEARD = re.compile(
     r"[Uu]nable to contact|[Ss]ocket timed out|[Cc]onnection|[Zz]ero [Bb]ytes|not answer|no command|"
     r"[Cc]ommunication|in standby|shutdown|Transport endpoint"
 )
+_UNREACHED = re.compile(r"connect failure|no command")
 _QUEUE_FORMAT = "%F|%K|%T|%u|%Q|%P|%S|%M|%N|%r|%j"
 _ENDED_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList,JobName"
 
 
 class SlurmSilent(Exception):
     """A command of Slurm failed, hung, or is not there; nothing is known, and nothing follows from that."""
+
+
+class SlurmUnreached(SlurmSilent):
+    """The controller was not there to hear it: certainly nothing was taken."""
 
 
 class SlurmFull(Exception):
@@ -167,25 +173,32 @@ def configuration() -> dict[str, str]:
 def partitions() -> dict[str, dict[str, str]]:
     """The settings of each partition (MaxTime, Default, State, ...)."""
     told = ask(["scontrol", "-o", "show", "partition"])
-    found = {}
-    for line in told.splitlines():
-        fields = dict(part.split("=", 1) for part in line.split() if "=" in part)
-        if "PartitionName" in fields:
-            found[fields["PartitionName"]] = fields
-    return found
+    found = map(_pairs, told.splitlines())
+    return {fields["PartitionName"]: fields for fields in found if "PartitionName" in fields}
+
+
+def job(job_id: str) -> dict[str, str]:
+    """What is known of a job that waits or runs (PreemptTime, Restarts, ...)."""
+    return _pairs(ask(["scontrol", "-o", "show", "job", job_id]))
+
+
+def _pairs(line: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in line.split() if "=" in part)
 
 
 def sbatch(script: Path) -> str:
     """Submit a batch script; the id of the job or array.
 
-    Raises Refused where Slurm will never take it, SlurmFull where a limit is met, SlurmSilent where nobody
-    knows whether it was taken.
+    Raises Refused where Slurm will never take it, SlurmFull where a limit is met, SlurmUnreached where nobody
+    was there to take it, SlurmSilent where nobody knows whether it was taken.
     """
     try:
         told = ask(["sbatch", "--parsable", str(script)])
     except SlurmSilent as silence:
         if _FULL.search(str(silence)):
             raise SlurmFull(str(silence)) from silence
+        if _UNREACHED.search(str(silence)):
+            raise SlurmUnreached(str(silence)) from silence
         if _UNHEARD.search(str(silence)):
             raise
         raise Refused(
@@ -227,21 +240,29 @@ def elements_of(expression: str) -> tuple[int, ...] | None:
 def ask(command: Sequence[str], **variables: str) -> str:
     """What a command of Slurm printed. Raises SlurmSilent where it failed or took too long."""
     try:
-        ran = subprocess.run(
+        # A session of its own: Ctrl-C does not come between sbatch and its answer.
+        running = subprocess.Popen(
             command,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=PATIENCE,
             env={**environment(), **variables},
+            start_new_session=True,
         )
     except FileNotFoundError:
         raise SlurmSilent(f"there is no command {command[0]} on this machine") from None
-    except subprocess.TimeoutExpired:
-        raise SlurmSilent(f"{command[0]} did not answer within {PATIENCE:.0f} s") from None
-    if ran.returncode != 0:
-        raise SlurmSilent(f"{command[0]}: {' '.join(ran.stderr.split()) or f'exit code {ran.returncode}'}")
-    return ran.stdout
+    with running:
+        try:
+            out, error = running.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            # All of it: sites wrap these commands in scripts, whose children would keep the pipes open.
+            os.killpg(running.pid, signal.SIGKILL)
+            raise SlurmSilent(f"{command[0]} did not answer within {PATIENCE:.0f} s") from None
+    if running.returncode != 0:
+        raise SlurmSilent(f"{command[0]}: {' '.join(error.split()) or f'exit code {running.returncode}'}")
+    return out
 
 
 def _entry(fields: Sequence[str]) -> Entry:

@@ -66,7 +66,7 @@ def test_garbage_tells_nothing(answers) -> None:  # type: ignore[no-untyped-def]
 
 def test_a_command_that_hangs_is_silence(answers, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     answers("squeue", "")
-    Path(os.environ["PATH"].split(os.pathsep)[0], "squeue").write_text("#!/bin/sh\nexec sleep 60\n")
+    Path(os.environ["PATH"].split(os.pathsep)[0], "squeue").write_text("#!/bin/sh\nsleep 60; echo late\n")
     monkeypatch.setattr(slurm, "PATIENCE", 0.3)
     with pytest.raises(slurm.SlurmSilent, match="did not answer"):
         slurm.queue()
