@@ -7,13 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from orchestrator import slurm
+from orchestrator.files import tail
 from orchestrator.note import stop_file
 from orchestrator.queued import Known
 from orchestrator.saved import Saved
 from orchestrator.settings import SlurmCluster
 
-TAIL_LINES = 20
-TAIL_BYTES = 8_000
 # Clocks of this machine and of the accounting may differ.
 SLACK = timedelta(hours=1)
 # These ends say nothing against what the job was to make.
@@ -72,17 +71,6 @@ def examine(remains: Remains) -> None:
         names = {f"{array.job_id}_{index}" for index in range(len(array.submission.shares()))}
         if not alive & names and not any(entry.live for entry in array.elements.values()):
             array.submission.over({name: ends[name].state for name in names & ends.keys()})
-
-
-def tail(log: Path) -> str:
-    """The last lines of a log; empty where there is none."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(log.stat().st_size - TAIL_BYTES, 0))
-            lines = stream.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-TAIL_LINES:])
 
 
 def _fallen(remains: Remains, array: Known) -> Iterator[Fallen]:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import slurm, slurm_jobs
-from orchestrator.autopsy import tail
-from orchestrator.files import read_json, write_json
+from orchestrator.files import read_json, tail, write_json
 from orchestrator.offer_checks import Shape
 from orchestrator.refusal import Refused
 from orchestrator.settings import Resources, SlurmCluster
-from orchestrator.submit import Batch, submit_slurm
+from orchestrator.submit import Script, submit_slurm
 
 POLL = 1.0
 # A shared file system may show a file that late after the job that wrote it has ended.
@@ -92,7 +91,7 @@ class _Probe:
         }
         write_json(self.folder / "question.json", question)
         try:
-            self.job_id = submit_slurm(self._batch(), self.mission.cluster)
+            self.job_id = submit_slurm(self._script(), self.mission.cluster)
         except (Refused, slurm_jobs.SlurmFull) as trouble:
             self.report = Report(self.shape, trouble=str(trouble))
 
@@ -117,9 +116,9 @@ class _Probe:
         last = said.splitlines()[-1] if said else "no log, so the node does not see the folder or lacks srun"
         return f"job {self.job_id} ended {end}: {last}"
 
-    def _batch(self) -> Batch:
+    def _script(self) -> Script:
         command = [self.mission.python, "-m", "orchestrator", "probe", str(self.folder)]
-        return Batch(
+        return Script(
             folder=self.folder,
             name=NAME,
             resources=smaller(self.shape.resources),

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from orchestrator import advice, efficiency, slurm, slurm_offers, submissions, usage
 from orchestrator.__main__ import app
 from orchestrator.artifacts import Store
+from orchestrator.estimate import OVERHEAD
 from orchestrator.identity import Artifact, Kind
 from orchestrator.note import Note
 from orchestrator.refusal import Refused
@@ -139,8 +140,12 @@ def test_better_numbers_have_their_margins_and_can_be_pasted(saved, monkeypatch,
 def test_stages_are_set_against_their_predictions(saved, monkeypatch, capsys):
     without_accounting(monkeypatch)
     report = reported(saved, capsys)
-    assert report["stages"]["checkpoint"]["factor"] == pytest.approx(110 / 20)
-    assert report["stages"]["completions"]["factor"] == pytest.approx(70 / 20)
+    assert report["stages"]["checkpoint"]["factor"] == pytest.approx(
+        110 / (2 * (10 + OVERHEAD["checkpoint"]))
+    )
+    assert report["stages"]["completions"]["factor"] == pytest.approx(
+        70 / (2 * (10 + OVERHEAD["completions"]))
+    )
     # Four times 1e10 FLOPs in 180 s, but for the 0.2 s each that no arithmetic takes.
     assert "cluster.flops_per_second=2.2e+08" in report["overrides"]
 
