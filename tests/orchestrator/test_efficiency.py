@@ -65,7 +65,11 @@ def saved(tmp_path: Path) -> Saved:
         python="python", code=str(tmp_path), provenance={},
     )  # fmt: skip
     note.write()
-    array = submissions.write(note.folder, CLUSTER.resources, [["checkpoint0"], ["checkpoint1"]])
+    array = submissions.write(
+        note.folder,
+        CLUSTER.resources,
+        [[f"checkpoint{element}", f"completions{element}"] for element in "01"],
+    )
     array.taken("71")
     begun = array.written.timestamp() + 30
     for kind, job, after, seconds, cpu_seconds, peak in MADE:
