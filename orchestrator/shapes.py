@@ -42,6 +42,8 @@ def resources_for(cluster: SlurmCluster, kind: Kind, model: str | None, changes:
 def with_time_for(resources: Resources, seconds: float, most_minutes: float | None) -> Resources:
     """The same, with a time limit that holds the predicted work twice over; limits grow by doubling."""
     minutes = resources.minutes
+    if minutes * 60 >= MARGIN * seconds:
+        return resources
     while minutes * 60 < MARGIN * seconds:
         minutes *= 2
     if most_minutes is not None:

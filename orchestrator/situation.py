@@ -15,7 +15,7 @@ from orchestrator.queued import Queued, look
 from orchestrator.saved import Saved
 from orchestrator.settings import LocalCluster, SlurmCluster
 from orchestrator.submissions import submissions
-from orchestrator.triage import Adjustments
+from orchestrator.triage import UNTRIED
 
 HOUR = 3600.0
 # So many manifests tell how far predictions of time are off.
@@ -173,9 +173,7 @@ def _held(cluster: LocalCluster | SlurmCluster, saved: Saved, key: str) -> tuple
     if cluster.kind == "local":
         return (1 if cluster.gpus else 0), cluster.threads
     artifact = saved.artifacts[key]
-    wanted = shapes.resources_for(
-        cluster, artifact.kind, shapes.model_of(artifact, saved.artifacts), Adjustments()
-    )
+    wanted = shapes.resources_for(cluster, artifact.kind, shapes.model_of(artifact, saved.artifacts), UNTRIED)
     return wanted.gpus * wanted.nodes, wanted.cpus * wanted.nodes
 
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from orchestrator.refusal import Refused
@@ -98,6 +99,7 @@ def present() -> bool:
     return shutil.which("sbatch") is not None
 
 
+@cache
 def user() -> str:
     """Whose jobs are ours."""
     return getpass.getuser()
