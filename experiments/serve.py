@@ -24,7 +24,7 @@ MAKERS = {
     "completions": ("experiments.generate", "make_completions"),
     "record": ("experiments.record", "make_record"),
 }
-ASKED = ("versions", "environment", "gpus", "inspect", "size", "cost", "make")
+ASKED = ("versions", "environment", "gpus", "inspect", "size", "cost", "make", "pause")
 # These can be paused; pools and records have nothing to save and come to their end.
 WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
 WITH_PLACES = frozenset({"pool", "completions", "record"})
@@ -133,9 +133,7 @@ def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Eve
         case "make":
             return _made(request, progress, pause)
         case other:
-            raise ValueError(
-                f"'{other}' cannot be asked; versions, environment, inspect, size, cost, make and pause can"
-            )
+            raise ValueError(f"'{other}' cannot be asked; {', '.join(ASKED)} can")
 
 
 def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event) -> Any:

@@ -6,7 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import offer_checks, packing, probing, report_checks, shapes, slurm, slurm_offers, snapshot
+from orchestrator import (
+    offer_checks,
+    packing,
+    probing,
+    report_checks,
+    shapes,
+    slurm,
+    slurm_jobs,
+    slurm_offers,
+    snapshot,
+)
 from orchestrator.findings import Finding, worst
 from orchestrator.identity import KINDS, Artifact, Kind
 from orchestrator.machine_checks import Here
@@ -103,11 +113,11 @@ def _taken(site: Site, shape: Shape, folder: Path) -> Finding:
     check = f"{shape.name}: sbatch"
     batch = Batch(folder, probing.NAME, shape.resources, ["true"], str(snapshot.ROOT), n_elements=1)
     try:
-        told = slurm.would_start(write_script(batch, site.cluster))
+        told = slurm_jobs.would_start(write_script(batch, site.cluster))
     except Refused as refusal:
         remedy = "see the lines above; else correct cluster.resources, cluster.stages or cluster.sbatch"
         return Finding(check, _said(str(refusal.__cause__ or refusal)), "bad", remedy)
-    except slurm.SlurmFull as full:
+    except slurm_jobs.SlurmFull as full:
         return Finding(check, f"takes no more jobs for now: {full}", "warn", "none needed; a run waits")
     except slurm.SlurmSilent as silence:
         return Finding(check, str(silence), "warn", "look again when Slurm answers")

@@ -19,9 +19,9 @@ def start_driver(note: Note, cluster: SlurmCluster) -> str | None:
     return submit_slurm(_batch(note, cluster, cluster.driver), cluster)
 
 
-def drivers(study: StudyFolder, entries: Sequence[slurm.Entry]) -> list[str]:
-    """The ids of a study's drivers that wait or run."""
-    prefix = f"{_name(study)}."
+def drivers(study: StudyFolder, entries: Sequence[slurm.Entry], run: str = "") -> list[str]:
+    """The ids of a study's drivers that wait or run; of one run only, where one is named."""
+    prefix = f"{_name(study)}.{run}"
     return [entry.job_id for entry in entries if entry.live and entry.name.startswith(prefix)]
 
 

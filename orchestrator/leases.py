@@ -11,8 +11,9 @@ import contextlib
 import json
 import os
 import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,23 @@ class Leases:
         with contextlib.suppress(OSError):
             if lease.path.exists():
                 write_json(lease.path, {**lease.holder, "progress": progress, "note": note})
+
+    @contextlib.contextmanager
+    def kept(self, lease: Lease) -> Iterator[None]:
+        """Give signs of life while the context lasts, for work that has no moments to do so itself."""
+        over = threading.Event()
+
+        def refresh() -> None:
+            while not over.wait(STALE_AFTER / 6):
+                self.refresh(lease, 0.0, "")
+
+        beats = threading.Thread(target=refresh, daemon=True)
+        beats.start()
+        try:
+            yield
+        finally:
+            over.set()
+            beats.join()
 
     def holds(self, lease: Lease) -> bool:
         """Whether nobody took the lease over, as happens to a holder that slept too long."""

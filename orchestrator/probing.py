@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import slurm
+from orchestrator import slurm, slurm_jobs
 from orchestrator.autopsy import tail
 from orchestrator.files import read_json, write_json
 from orchestrator.offer_checks import Shape, gpus
@@ -67,7 +67,7 @@ def send(mission: Mission, shapes: Sequence[Shape], patience: float) -> list[Rep
             time.sleep(POLL)
     finally:
         with suppress(slurm.SlurmSilent):
-            slurm.cancel([probe.job_id for probe in probes if probe.job_id and probe.unanswered])
+            slurm_jobs.cancel([probe.job_id for probe in probes if probe.job_id and probe.unanswered])
     return [probe.report for probe in probes if probe.report is not None]
 
 
@@ -98,7 +98,7 @@ class _Probe:
         write_json(self.folder / "question.json", question)
         try:
             self.job_id = submit_slurm(self._batch(), self.mission.cluster)
-        except (Refused, slurm.SlurmFull) as trouble:
+        except (Refused, slurm_jobs.SlurmFull) as trouble:
             self.report = Report(self.shape, trouble=str(trouble))
 
     def answered(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orchestrator import slurm
+from orchestrator.note import stop_file
 from orchestrator.study import StudyFolder
 from orchestrator.submissions import Submission, submissions
 
@@ -66,6 +67,8 @@ def _add(queued: Queued, known: Known) -> None:
     live = {name: entry for name, entry in known.elements.items() if entry.live}
     queued.known.append(known)
     queued.jobs.update(live)
+    if stop_file(known.submission.folder.parent).exists():
+        return  # its jobs end without having made anything more
     for index, share in enumerate(known.submission.shares()):
         if f"{known.job_id}_{index}" in live:
             queued.holding.update(dict.fromkeys(share, known.job_id))

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import submitit
 
-from orchestrator import slurm
+from orchestrator import slurm_jobs
 from orchestrator.files import write_text
 from orchestrator.job import work
 from orchestrator.settings import Resources, SlurmCluster
@@ -68,8 +68,8 @@ class Batch:
 
 
 def submit_slurm(batch: Batch, cluster: SlurmCluster) -> str:
-    """The id of the job or array. Raises what `slurm.sbatch` raises."""
-    return slurm.sbatch(write_script(batch, cluster))
+    """The id of the job or array. Raises what `slurm_jobs.sbatch` raises."""
+    return slurm_jobs.sbatch(write_script(batch, cluster))
 
 
 def write_script(batch: Batch, cluster: SlurmCluster) -> Path:

@@ -5,11 +5,11 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import psutil
 
@@ -63,7 +63,7 @@ class Worker:
         self.environment = stage_environment(Path(note.code), place.threads, place.gpus)
         self.log = note.folder / f"worker-{place.name}.log"
         self._stage: StageProcess | None = None
-        self.warned: str | None = None
+        self.warning: Callable[[], str] | None = None
 
     def run(self) -> int:
         """Make what can be made until nothing is left or a warning came; how many artifacts that were."""
@@ -72,20 +72,32 @@ class Worker:
         with self.log.open("a", encoding="utf-8") as log:
             try:
                 for claim in self.claims.claims(about):
-                    if self._stage is None:
-                        self._stage = StageProcess(self.environment, log, self.place.python)
-                    if self.warned:  # while there was no stage to tell
-                        self._stage.pause()
-                    made += self.make(self._stage, *claim)
-                    if self.warned:
+                    stage = self._stage or self._new_stage(log, *claim)
+                    if stage is None:
+                        continue
+                    if self.warning:  # while there was no stage to tell
+                        stage.pause()
+                    made += self.make(stage, *claim)
+                    if self.warning:
                         break
             finally:
                 self._end_stage()
         return made
 
-    def warn(self, cause: str) -> None:
-        """Save what is in hand and end, as the place will be taken away; callable from a signal handler."""
-        self.warned = self.warned or cause
+    def _new_stage(self, log: IO[str], artifact: Artifact, lease: Lease) -> StageProcess | None:
+        """None where it cannot be started, which is written down for the artifact that wants it."""
+        try:
+            self._stage = StageProcess(self.environment, log, self.place.python)
+        except StageFailed as failure:
+            self._failed(artifact, lease, failure)
+        return self._stage
+
+    def warn(self, cause: Callable[[], str]) -> None:
+        """Save what is in hand and end, as the place will be taken away; callable from a signal handler.
+
+        `cause` is asked later, when there is time.
+        """
+        self.warning = self.warning or cause
         if self._stage is not None:
             self._stage.pause()
 
@@ -183,8 +195,8 @@ class Worker:
             return
         self.ledger.store.discard_unfinished(artifact)
         self._tell(f"paused {artifact.kind} {artifact.key} ({artifact.label}): {how_far}")
-        if self.warned:
-            self._note_attempt(artifact, StageFailed(self.warned, f"paused at {how_far}"))
+        if self.warning and not stop_file(self.note.folder).exists():
+            self._note_attempt(artifact, StageFailed(self.warning(), f"paused at {how_far}"))
         self.ledger.leases.release(lease)
 
     def _failed(self, artifact: Artifact, lease: Lease, failure: StageFailed) -> None:
