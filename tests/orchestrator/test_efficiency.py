@@ -66,7 +66,11 @@ def saved(tmp_path: Path) -> Saved:
         python="python", code=str(tmp_path), provenance={},
     )  # fmt: skip
     note.write()
-    array = submissions.write(note.folder, CLUSTER.resources, [["checkpoint0"], ["checkpoint1"]])
+    array = submissions.write(
+        note.folder,
+        CLUSTER.resources,
+        [[f"checkpoint{element}", f"completions{element}"] for element in "01"],
+    )
     array.taken("71")
     begun = array.written.timestamp() + 30
     for kind, job, after, seconds, cpu_seconds, peak in MADE:
@@ -163,7 +167,8 @@ def test_the_page_shows_asked_used_and_next(saved, monkeypatch):
 
 def test_a_study_that_made_nothing_is_refused(saved, tmp_path):
     empty = StudyFolder(tmp_path, "empty")
-    save_plan(empty, {"study": "empty", "settings": {"analysis": {}}, "cells": [], "artifacts": {}})
+    settings = {"analysis": {}, "cluster": {"flops_per_second": 1e9}}
+    save_plan(empty, {"study": "empty", "settings": settings, "cells": [], "artifacts": {}})
     with pytest.raises(Refused, match="nothing of 'empty'"):
         efficiency.show("empty", tmp_path, as_json=True)
 
