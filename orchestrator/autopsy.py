@@ -68,6 +68,7 @@ def examine(remains: Remains) -> None:
     for each in fallen:
         if each.name not in alive:
             _blame(remains, each, ends.get(each.name))
+            each.array.submission.examined(each.name)
     for array in remains.arrays:
         names = {f"{array.job_id}_{index}" for index in range(len(array.submission.shares()))}
         if not alive & names and not any(entry.live for entry in array.elements.values()):
@@ -86,9 +87,11 @@ def tail(log: Path) -> str:
 
 
 def _fallen(remains: Remains, array: Known) -> Iterator[Fallen]:
+    """Those that are not examined yet."""
+    examined = array.submission.known_examined()
     for index, share in enumerate(array.submission.shares()):
         name = f"{array.job_id}_{index}"
-        if name in array.elements and array.elements[name].live:
+        if name in examined or (name in array.elements and array.elements[name].live):
             continue
         left = [key for key in share if key in remains.saved.artifacts and key not in remains.settled]
         if left:
@@ -122,10 +125,9 @@ def _blame(remains: Remains, fallen: Fallen, end: End | None) -> None:
     """Write down a cause for what was in hand; where no worker came so far, for the first of the share."""
     ledger = remains.saved.ledger
     in_hand = [key for key in fallen.left if ledger.leases.bury(key, fallen.name)]
-    if not in_hand and _at_fault(fallen, end):
-        first = fallen.left[0]
-        if not any(attempt["job"] == fallen.name for attempt in ledger.attempts.of(first)):
-            in_hand = [first]
+    noted = any(attempt["job"] == fallen.name for key in fallen.left for attempt in ledger.attempts.of(key))
+    if not in_hand and not noted and _at_fault(fallen, end):
+        in_hand = [fallen.left[0]]
     cause, message = _cause(fallen, end)
     if cause == "cancelled" and stop_file(fallen.array.submission.folder.parent).exists():
         return  # by `cancel`, which is no failure

@@ -140,6 +140,7 @@ class SlurmRun:
 
     def _learn(self) -> None:
         """Note what became of each array; blame what ended for what it left unmade."""
+        slurm.cancel(self.queued.stuck())
         for submission in self.queued.unheard:
             submission.over({"never": "Slurm knows no such job"})
         for known in self.queued.known:
