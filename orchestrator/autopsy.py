@@ -1,12 +1,13 @@
 """Why a job of a cluster ended without having made its share: what Slurm says, and what it left behind."""
 
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from orchestrator import slurm
+from orchestrator.hopeless import stop_when_hopeless, stop_where_nothing_begins
 from orchestrator.note import stop_file
 from orchestrator.queued import Known
 from orchestrator.saved import Saved
@@ -70,6 +71,7 @@ def examine(remains: Remains) -> None:
             _blame(remains, each, ends.get(each.name))
             each.array.submission.examined(each.name)
     for array in remains.arrays:
+        _stop_where_nothing_begins(remains, [each for each in fallen if each.array is array], ends)
         names = {f"{array.job_id}_{index}" for index in range(len(array.submission.shares()))}
         if not alive & names and not any(entry.live for entry in array.elements.values()):
             array.submission.over({name: ends[name].state for name in names & ends.keys()})
@@ -147,6 +149,17 @@ def _blame(remains: Remains, fallen: Fallen, end: End | None) -> None:
             "log": str(fallen.log),
         }
         ledger.blame(key, attempt, remains.cluster)
+        stop_when_hopeless(ledger, fallen.array.submission.folder.parent, cause, remains.cluster.failures)
+
+
+def _stop_where_nothing_begins(remains: Remains, fallen: Sequence[Fallen], ends: Mapping[str, End]) -> None:
+    """As many as may fail of one cause, and no element of the array had a worker."""
+    dead = [each for each in fallen if each.name in ends and _cause(each, ends[each.name])[0] == "lost"]
+    if len(dead) < remains.cluster.failures:
+        return
+    folder = dead[0].array.submission.folder
+    if not any(folder.parent.glob(f"worker-{folder.name}-*")):
+        stop_where_nothing_begins(folder.parent, len(dead), dead[0].log, tail(dead[0].log))
 
 
 def _at_fault(fallen: Fallen, end: End | None) -> bool:

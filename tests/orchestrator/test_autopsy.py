@@ -135,3 +135,21 @@ def test_the_accounting_is_asked_once_for_all_arrays(tmp_path: Path, monkeypatch
     assert asked == [["1", "2"]]
     assert [attempt["cause"] for attempt in saved.ledger.attempts.of("first")] == ["time limit", "lost"]
     assert json.loads((known[0].submission.folder / "over.json").read_text()) == {"1_0": "TIMEOUT"}
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_jobs_that_all_end_before_a_worker_begins_stop_the_run(case: Case, n_workers: int) -> None:
+    saved, folder = case.saved, case.saved.study.jobs("run")
+    submission = write(folder, RESOURCES, [["first"], ["second"], ["first"], ["second"]])
+    for index in range(4):
+        (submission.folder / f"8_{index}_0_log.out").write_text("Loading\nmodule: not found: cuda\n")
+    for index in range(n_workers):
+        (folder / f"worker-{submission.folder.name}-{index}-99.log").touch()
+    name = submission.job_name
+    entry = slurm.Entry("8", (0,), "FAILED", "u", 0, "main", None, "0:01", "n2", "None", name)
+    array = Known(submission, "8", {f"8_{index}": entry for index in range(4)})
+    autopsy.examine(autopsy.Remains(saved, SLURM, [array], set()))
+    stop = stop_file(folder)
+    assert stop.exists() == (n_workers == 0)
+    said = "4 jobs ended before a worker began; the last words of one: module: not found: cuda"
+    assert not stop.exists() or said in stop.read_text()

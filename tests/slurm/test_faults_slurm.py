@@ -121,7 +121,7 @@ def test_without_accounting_a_lost_job_is_submitted_again(slurm, to_grade):
 def test_a_partition_that_does_not_exist_is_refused_and_nothing_stays(a_study):
     study = a_study("pool", "base", "checkpoint")
     cell = ("strategy=queries", "strategy.rows=32", "amount=4", "seed=0")
-    run = study.start(*cell, HELD, "cluster.stages={record: {partition: nosuch}}")
+    run = study.start(*cell, HELD, "+cluster.stages.record.partition=nosuch")
     said = run.communicate(timeout=60)[0]
     assert run.returncode == 2
     assert "invalid partition specified: nosuch" in said
