@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from orchestrator import slurm
 from orchestrator.hopeless import stop_when_hopeless, stop_where_nothing_begins
@@ -12,6 +13,8 @@ from orchestrator.note import stop_file
 from orchestrator.queued import Known
 from orchestrator.saved import Saved
 from orchestrator.settings import SlurmCluster
+
+Told = TypeVar("Told")
 
 TAIL_LINES = 20
 TAIL_BYTES = 8_000
@@ -103,24 +106,29 @@ def _fallen(remains: Remains, array: Known) -> Iterator[Fallen]:
 def _ends(fallen: Sequence[Fallen]) -> dict[str, End]:
     """How elements ended: from the queue where it still knows, else from the accounting, by one question."""
     shown = {
-        name: End(entry.state, entry.nodes)
+        each.name: End(entry.state, entry.nodes)
         for each in fallen
-        if (entry := each.array.elements.get(name := each.name)) is not None
+        if (entry := _told_of(each, each.array.elements)) is not None
     }
-    forgotten = {each.name: each.array for each in fallen if each.name not in shown}
+    forgotten = [each for each in fallen if each.name not in shown]
     if not forgotten:
         return shown
-    begin = min(array.submission.written for array in forgotten.values()) - SLACK
+    begin = min(each.array.submission.written for each in forgotten) - SLACK
     try:
-        known = slurm.ended(sorted({array.job_id for array in forgotten.values()}), begin)
+        known = slurm.ended(sorted({each.array.job_id for each in forgotten}), begin)
     except slurm.SlurmSilent:
         return shown  # no accounting: what the queue has forgotten nobody knows
     told = {
-        name: End(known[name].state, known[name].nodes)
-        for name, array in forgotten.items()
-        if name in known and known[name].name == array.submission.job_name
+        each.name: End(ended.state, ended.nodes)
+        for each in forgotten
+        if (ended := _told_of(each, known)) and ended.name == each.array.submission.job_name
     }
     return {**told, **shown}
+
+
+def _told_of(fallen: Fallen, known: Mapping[str, Told]) -> Told | None:
+    """What is said of an element; an array that was cancelled before it began is one job without elements."""
+    return known.get(fallen.name) or known.get(fallen.array.job_id)
 
 
 def _blame(remains: Remains, fallen: Fallen, end: End | None) -> None:
@@ -131,8 +139,8 @@ def _blame(remains: Remains, fallen: Fallen, end: End | None) -> None:
     if not in_hand and not noted and _at_fault(fallen, end):
         in_hand = [fallen.left[0]]
     cause, message = _cause(fallen, end)
-    if cause == "cancelled" and stop_file(fallen.array.submission.folder.parent).exists():
-        return  # by `cancel`, which is no failure
+    if stop_file(fallen.array.submission.folder.parent).exists() and cause in ("cancelled", "lost"):
+        return  # the run was stopped, and its jobs with it: that is no failure of theirs
     for key in in_hand:
         artifact = remains.saved.artifacts[key]
         attempt = {

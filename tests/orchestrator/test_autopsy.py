@@ -153,3 +153,12 @@ def test_jobs_that_all_end_before_a_worker_begins_stop_the_run(case: Case, n_wor
     assert stop.exists() == (n_workers == 0)
     said = "4 jobs ended before a worker began; the last words of one: module: not found: cuda"
     assert not stop.exists() or said in stop.read_text()
+
+
+def test_an_array_that_was_cancelled_before_it_began_is_shown_as_one_job(case: Case) -> None:
+    name = case.submission.job_name
+    entry = slurm.Entry(JOB, None, "CANCELLED", "u", 0, "main", None, "0:00", "", "JobHeldUser", name)
+    autopsy.examine(autopsy.Remains(case.saved, SLURM, [Known(case.submission, JOB, {JOB: entry})], set()))
+    (attempt,) = case.saved.ledger.attempts.of("first")
+    assert attempt["cause"] == "cancelled"
+    assert not case.submission.open
