@@ -87,6 +87,7 @@ class Assigned:
                 n_before = len(self._ledger.attempts.of(artifact.key))
                 yield artifact, lease
                 attempts = self._ledger.attempts.of(artifact.key)
+                # Success forgets the attempts before it.
                 if len(attempts) <= n_before or triage.policy(attempts[-1]["cause"]).elsewhere:
                     break
 

@@ -146,6 +146,7 @@ class SlurmRun:
 
     def _learn(self) -> None:
         """Note what became of each array; blame what ended for what it left unmade."""
+        slurm_jobs.cancel(self.queued.stuck())
         for submission in self.queued.unheard:
             submission.over({"never": "Slurm knows no such job"})
         for known in self.queued.known:

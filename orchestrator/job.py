@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator import slots, slurm, slurm_jobs
 from orchestrator.claims import Assigned, Shared
+from orchestrator.leases import whoami
 from orchestrator.ledger import Ledger
 from orchestrator.note import Note, read_note
 from orchestrator.study import StudyFolder, artifacts_of
@@ -59,7 +60,7 @@ def work_on_element(submission: Submission) -> int:
     if worker.warning and _requeues_itself(note, worker.warning()):
         # Where that does not work, or is done already, whoever looks after the study submits it anew.
         with suppress(slurm.SlurmSilent):
-            slurm_jobs.requeue(os.environ["SLURM_JOB_ID"])
+            slurm_jobs.requeue(whoami()["job"])
     return made
 
 
@@ -74,7 +75,7 @@ def _told_to_end() -> str:
     In the first case the end of the job by itself, within its time of grace, would be its last.
     """
     try:
-        job = slurm.job(os.environ["SLURM_JOB_ID"])
+        job = slurm.job(whoami()["job"])
     except slurm.SlurmSilent:
         return "preempted"
     requeued = int(job.get("Restarts", 0)) > int(os.environ.get("SLURM_RESTART_COUNT", 0))

@@ -165,7 +165,10 @@ def whoami() -> dict[str, Any]:
 
 
 def _cluster_job() -> dict[str, Any]:
-    """The job of a cluster that this process belongs to, how often it was begun anew, and the node's name."""
+    """The job of a cluster that this process belongs to, how often it was begun anew, and the node's name.
+
+    The last element of an array has the number of the whole as its own: `123` may mean all, `123_4` never.
+    """
     array, element = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job = f"{array}_{element}" if array and element else os.environ.get("SLURM_JOB_ID")
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))

@@ -10,6 +10,11 @@ from orchestrator.note import stop_file
 from orchestrator.study import StudyFolder
 from orchestrator.submissions import Submission, submissions
 
+# Slurm's reasons why a job waits that no time does away with; one that a person holds is the person's.
+STUCK = frozenset(
+    {"launch failed requeued held", "launch_failed_requeued_held", "JobHoldMaxRequeue"}
+    | {"DependencyNeverSatisfied"}
+)
 # sbatch may have been heard although it got no answer; so long a job may turn up late.
 IN_FLIGHT = timedelta(seconds=2 * slurm.PATIENCE)
 
@@ -32,6 +37,10 @@ class Queued:
     unsure: set[str] = field(default_factory=set)  # keys of arrays that Slurm may or may not have heard of
     known: list[Known] = field(default_factory=list)
     unheard: list[Submission] = field(default_factory=list)  # that Slurm never got
+
+    def stuck(self) -> list[str]:
+        """Elements that wait for ever."""
+        return sorted(name for name, entry in self.jobs.items() if entry.live and entry.reason in STUCK)
 
     def in_words(self) -> str:
         """`12 jobs wait (Priority), 4 run`."""

@@ -127,7 +127,10 @@ def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
         state = fields[1].split()[0]  # CANCELLED by 1000
         if state not in LIVE:
             seconds = int(fields[3]) if fields[3].isdecimal() else 0
-            found[fields[0]] = Ended(state, fields[2], seconds, *fields[4:])
+            ended = Ended(state, fields[2], seconds, *fields[4:])
+            job_id, _, index = fields[0].partition("_")
+            elements = elements_of(index)  # several, `123_[4-7%2]`, where none of them ever began
+            found.update({f"{job_id}_{element}": ended for element in elements or ()} or {fields[0]: ended})
     return found
 
 

@@ -4,7 +4,6 @@ import errno
 import os
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ import psutil
 
 from orchestrator import triage
 from orchestrator.claims import Claim
-from orchestrator.files import tail, write_text
+from orchestrator.files import tail
+from orchestrator.hopeless import stop_when_hopeless
 from orchestrator.identity import Artifact, Kind
 from orchestrator.leases import Lease, whoami
 from orchestrator.ledger import Ledger
@@ -210,7 +210,7 @@ class Worker:
         self._tell(f"could not make {artifact.kind} {artifact.key} ({artifact.label}): {failure.message}")
         self._note_attempt(artifact, failure)
         self.ledger.leases.release(lease)
-        self._stop_when_hopeless(failure.cause)
+        stop_when_hopeless(self.ledger, self.note.folder, failure.cause, self.note.settings.cluster.failures)
 
     def _note_attempt(self, artifact: Artifact, failure: StageFailed) -> None:
         who = whoami()
@@ -228,16 +228,6 @@ class Worker:
             "log": str(self.log),
         }
         self.ledger.blame(artifact.key, attempt, self.note.settings.cluster)
-
-    def _stop_when_hopeless(self, cause: str) -> None:
-        """Many failures of one cause are one mistake, and so is one that all others would meet."""
-        known = [self.ledger.failures.of(key) for key in self.ledger.failures.failed()]
-        causes = Counter(failure["cause"] for failure in known if failure and failure["run"] == self.note.run)
-        policy = triage.policy(cause)
-        enough = 1 if policy.stops_run else self.note.settings.cluster.failures
-        if causes[cause] >= enough and not policy.alone:
-            times = f"{causes[cause]} failures of one cause" if causes[cause] > 1 else "a failure"
-            write_text(stop_file(self.note.folder), f"stopped after {times}: {cause}")
 
     def _end_stage(self) -> None:
         if self._stage is not None:

@@ -121,7 +121,7 @@ def test_without_accounting_a_lost_job_is_submitted_again(slurm, to_grade):
 def test_a_partition_that_does_not_exist_is_refused_and_nothing_stays(a_study):
     study = a_study("pool", "base", "checkpoint")
     cell = ("strategy=queries", "strategy.rows=32", "amount=4", "seed=0")
-    run = study.start(*cell, HELD, "cluster.stages={record: {partition: nosuch}}")
+    run = study.start(*cell, HELD, "+cluster.stages.record.partition=nosuch")
     said = run.communicate(timeout=60)[0]
     assert run.returncode == 2
     assert "invalid partition specified: nosuch" in said
@@ -133,14 +133,12 @@ def test_a_partition_that_does_not_exist_is_refused_and_nothing_stays(a_study):
 
 
 def test_a_limit_of_the_accounting_is_waited_for(slurm, to_grade):
-    manage = ("sacctmgr", "--immediate")
+    root = ("sacctmgr", "--immediate", "modify", "user", "root", "set")
     with slurm.configured("AccountingStorageEnforce=limits"):
         try:
-            command(*manage, "add", "account", "lab")
-            command(*manage, "add", "user", "root", "account=lab", "MaxSubmitJobs=3")
+            command(*root, "MaxSubmitJobs=3")
             said = to_grade.run(*SHORT)
         finally:
-            command(*manage, "delete", "user", "root")
-            command(*manage, "delete", "account", "lab")
+            command(*root, "MaxSubmitJobs=-1")
     assert "Slurm takes no more jobs for now" in said
     to_grade.same_as_undisturbed(n_records=8)
