@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from experiments import tables, world
-from experiments.grade import reference_number
+from experiments.grading.batch import complaint, reference_of
 from experiments.text import query_id, row_id
 from orchestrator.refusal import Refused
-from orchestrator.specs import Source, SymbolicSource, TableSource
+from orchestrator.specs import AnswerRule, Source, SymbolicSource, TableSource
 
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
@@ -42,15 +42,16 @@ class Problems:
         return f"{self.counted} {self.numbers[index]} of {self.name}"
 
 
-def inspect(source: Mapping[str, Any], answer: str | None) -> dict[str, Any]:
+def inspect(source: Mapping[str, Any], answer: AnswerRule | None) -> dict[str, Any]:
     """Digest and number of rows of a source, after every row was parsed.
 
-    With the rule of an `answer` the source is a benchmark: every reference must then hold a number, and no
-    item may occur twice. Raises Refused for what cannot be read, and for what a benchmark must not hold.
+    With the rule of an `answer` the source is a benchmark: the rule must then find one in every reference,
+    and no item may occur twice. Raises Refused for what cannot be read, and for what a benchmark must not
+    hold.
     """
     problems = read(_SOURCE.validate_python(source))
     if answer is not None:
-        _check_benchmark(problems)
+        _check_benchmark(problems, answer)
     return {"digest": problems.digest, "n_rows": len(problems)}
 
 
@@ -121,14 +122,11 @@ def _table(source: TableSource) -> Problems:
     )
 
 
-def _check_benchmark(problems: Problems) -> None:
+def _check_benchmark(problems: Problems, rule: AnswerRule) -> None:
     seen: dict[str, int] = {}
     for index, (item, reference) in enumerate(zip(problems.row_ids, problems.responses, strict=True)):
-        if reference_number(reference) is None:
-            raise Refused(
-                f"{problems.place(index)} has no numeric reference: {_shortened(reference)}; "
-                "a solution ends in '#### <number>', a bare answer is a number"
-            )
+        if reference_of(rule, reference) is None:
+            raise Refused(complaint(rule, problems.place(index), reference))
         if (first := seen.setdefault(item, index)) != index:
             raise Refused(
                 f"{problems.place(index)} repeats the item of {problems.place(first)}; remove one of them"
@@ -145,7 +143,3 @@ def _content_digest(columns: Sequence[Sequence[str]]) -> str:
 
 def _canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _shortened(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

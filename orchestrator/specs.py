@@ -161,12 +161,15 @@ class Train(Spec):
     rehearsal: Annotated[int, Field(ge=0)]  # sequences of the base mixture added to each batch
 
 
+AnswerRule = Literal["gsm8k", "math"]
+
+
 class Benchmark(Spec):
     """Test items, and how an answer is taken from a completion."""
 
     role: Literal["in_domain", "out_of_domain"]
     source: Source
-    answer: Literal["gsm8k"]
+    answer: AnswerRule
     max_new_tokens: Count
     likelihood: bool  # also the likelihood of the reference solutions
 
