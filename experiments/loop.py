@@ -2,18 +2,17 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 
-from experiments.batches import Batch
+from experiments.batches import ShuffledBatches
+from experiments.keeper import Keeper
 from experiments.llama import answer_logits, rotation
-
-Progress = Callable[[float, str], None]
+from experiments.resume import Progress
+from experiments.training import Step, Training
 
 
 class NotFiniteError(RuntimeError):
@@ -34,17 +33,6 @@ class Recipe:
     clip: float
 
 
-@dataclass(frozen=True)
-class Step:
-    """What one step did."""
-
-    step: int
-    loss: float
-    learning_rate: float
-    n_tokens: int
-    grad_norm: float
-
-
 def rate(recipe: Recipe, step: int) -> float:
     """Return the learning rate of a step, counted from one: linear warm-up, then cosine."""
     n_warmup = round(recipe.warmup_share * recipe.n_steps)
@@ -55,14 +43,22 @@ def rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * (low + (1 - low) * (1 + math.cos(math.pi * share)) / 2)
 
 
-def fit(llama: Any, batches: Iterator[Batch], recipe: Recipe, progress: Progress) -> list[Step]:
-    """Train the weights in place on the first `n_steps` batches."""
+def fit(
+    llama: Any, batches: ShuffledBatches, recipe: Recipe, progress: Progress, keeper: Keeper
+) -> list[Step]:
+    """Train the weights in place on the first `n_steps` batches, from where the keeper finds them.
+
+    Raises Paused where the keeper is asked to pause.
+    """
     turn = rotation(llama)
     weights = list(llama.parameters())
     optimizer = _optimizer(llama, recipe)
-    steps: list[Step] = []
+    training = Training(llama, optimizer, batches, [])
+    keeper.resume(training, recipe.n_steps)
     reported = time.monotonic()
-    for number, batch in enumerate(islice(batches, recipe.n_steps), start=1):
+    for number in range(len(training.steps) + 1, recipe.n_steps + 1):
+        keeper.between_steps(training, recipe.n_steps)
+        batch = next(batches)
         logits = answer_logits(llama, batch.tokens, batch.answers, turn)
         loss = F.cross_entropy(logits, batch.targets)
         optimizer.zero_grad()
@@ -71,12 +67,12 @@ def fit(llama: Any, batches: Iterator[Batch], recipe: Recipe, progress: Progress
         now = rate(recipe, number)
         _set_rate(optimizer, now, recipe.embedding_rate_factor)
         optimizer.step()
-        steps.append(Step(number, loss.item(), now, batch.n_tokens, norm.item()))
-        _check_finite(steps[-1], recipe.n_steps)
+        training.steps.append(Step(number, loss.item(), now, batch.n_tokens, norm.item()))
+        _check_finite(training.steps[-1], recipe.n_steps)
         if time.monotonic() - reported > 1.0:
             reported = time.monotonic()
             progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss.item():.3f}")
-    return steps
+    return training.steps
 
 
 def _optimizer(llama: Any, recipe: Recipe) -> torch.optim.Optimizer:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from experiments.resume import Paused, Progress, Resumption
 from experiments.versions import VERSIONS
 
 # Modules are named here and imported at the first request that needs them: torch alone takes seconds.
@@ -25,6 +26,7 @@ MAKERS = {
 }
 WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
 WITH_PLACES = frozenset({"pool", "completions", "record"})
+WITH_STATE = frozenset({"base", "checkpoint", "completions"})
 
 # By name, as the modules that define some of these take seconds to import.
 REFUSED = frozenset({"Refused", "TooLongError"})
@@ -36,16 +38,28 @@ CAUSES = {
 }
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+# A cluster sends these to every process of a job, to warn of preemption or of its time limit.
+WARNINGS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
 
 def run() -> NoReturn:
     """Answer requests until stdin closes, which ends the process at once, whatever it is doing."""
-    # Ctrl-C reaches the whole group of processes; what it means is for the one who asks to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_signals_to_the_one_who_asks()
     answer = _Answers()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    pause = threading.Event()
+    threading.Thread(target=_listen, args=(requests, pause), daemon=True).start()
     while True:
-        answer.send(_answered(requests.get(), answer.progress))
+        answer.send(_answered(requests.get(), answer.progress, pause))
+
+
+def _leave_signals_to_the_one_who_asks() -> None:
+    # Ctrl-C reaches the whole group of processes, a warning of the cluster the whole job.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in WARNINGS:
+        # Not SIG_IGN: what this process starts would inherit that, and could not be ended any more.
+        signal.signal(number, lambda *_: None)
+        signal.siginterrupt(number, False)
 
 
 class _Answers:
@@ -67,15 +81,28 @@ class _Answers:
         self.send({"progress": done, "note": note})
 
 
-def _listen(requests: queue.SimpleQueue[bytes]) -> None:
+def _listen(requests: queue.SimpleQueue[bytes], pause: threading.Event) -> None:
     for line in sys.stdin.buffer:
-        requests.put(line)
+        if _asks_to_pause(line):
+            pause.set()
+        else:
+            pause.clear()  # a pause that came after the answer was for the request before
+            requests.put(line)
     os._exit(0)
 
 
-def _answered(line: bytes, progress: Callable[[float, str], None]) -> dict[str, Any]:
+def _asks_to_pause(line: bytes) -> bool:
     try:
-        return {"result": _result(json.loads(line), progress)}
+        return bool(json.loads(line)["ask"] == "pause")
+    except (ValueError, KeyError, TypeError):
+        return False  # answered in its turn, with what is wrong with it
+
+
+def _answered(line: bytes, progress: Progress, pause: threading.Event) -> dict[str, Any]:
+    try:
+        return {"result": _result(json.loads(line), progress, pause)}
+    except Paused as paused:
+        return {"paused": str(paused)}
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
         if any(kind.__name__ in REFUSED for kind in type(error).__mro__):
             return {"refused": str(error)}
@@ -88,7 +115,7 @@ def _answered(line: bytes, progress: Callable[[float, str], None]) -> dict[str, 
         }
 
 
-def _result(request: Mapping[str, Any], progress: Callable[[float, str], None]) -> Any:
+def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Event) -> Any:
     match request["ask"]:
         case "versions":
             return VERSIONS
@@ -99,19 +126,24 @@ def _result(request: Mapping[str, Any], progress: Callable[[float, str], None]) 
         case "cost":
             return {"costs": _named("experiments.cost", "costs")(request["artifacts"])}
         case "make":
-            return _made(request, progress)
+            return _made(request, progress, pause)
         case other:
-            raise ValueError(f"'{other}' cannot be asked; versions, inspect, size, cost and make can")
+            raise ValueError(f"'{other}' cannot be asked; versions, inspect, size, cost, make and pause can")
 
 
-def _made(request: Mapping[str, Any], progress: Callable[[float, str], None]) -> Any:
+def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event) -> Any:
     kind = request["kind"]
     if kind in WITH_TORCH and "torch" not in sys.modules:
         _named("experiments.compute", "settle")()
     inputs = {role: Path(folder) for role, folder in request["inputs"].items()}
-    arguments = [request["spec"], inputs, Path(request["into"]), progress]
+    resumption = Resumption(Path(request["state"]), request["save_every"], pause)
+    arguments: list[Any] = [request["spec"], inputs, Path(request["into"])]
+    # Pools and records are made within seconds and keep nothing: they stop where they next report.
+    arguments.append(progress if kind in WITH_STATE else resumption.stopping(progress))
     if kind in WITH_PLACES:
         arguments.append(request["places"])
+    if kind in WITH_STATE:
+        arguments.append(resumption)
     return _named(*MAKERS[kind])(*arguments)
 
 

@@ -79,6 +79,42 @@ def why(
     raise typer.Exit(_verb("why").show(study, context.args, outputs, as_json=json))
 
 
+@app.command(context_settings={"allow_extra_args": True})
+def retry(
+    study: Study,
+    context: typer.Context,
+    outputs: Outputs = Path("outputs"),
+    *,
+    current_code: Annotated[bool, typer.Option(help="run the code as it is now, not as it was")] = False,
+) -> None:
+    """Try again what failed, all of it or some cells, with the settings and the code of the last run.
+
+    doublings retry mini strategy=queries amount=512
+    """
+    raise typer.Exit(_verb("retry").retry(study, context.args, outputs, current_code=current_code))
+
+
+@app.command()
+def cancel(study: Study, outputs: Outputs = Path("outputs")) -> None:
+    """End the jobs of a study, waiting or running; what is in hand is saved first.
+
+    doublings cancel mini
+    """
+    raise typer.Exit(_verb("cancel").cancel(study, outputs))
+
+
+@app.command(hidden=True)
+def work(submission: Path) -> None:
+    """What one job of an array runs."""
+    _verb("job").work_on_element(submission)
+
+
+@app.command(hidden=True)
+def drive(run: Path) -> None:
+    """What the job runs that looks after a study."""
+    raise typer.Exit(_verb("drive").drive(run))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def report(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
     """Write the report page of a study anew, with its figures and tables.

@@ -14,7 +14,8 @@ from orchestrator.identity import Artifact, canonical
 from orchestrator.ledger import State
 from orchestrator.plan import Plan, PlannedCell
 from orchestrator.refusal import Refused
-from orchestrator.specs import Cell, Settings, Spec
+from orchestrator.settings import Settings
+from orchestrator.specs import Cell, Spec
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,15 @@ class StudyFolder:
         """Notes and logs of one run's jobs."""
         return self.root / "jobs" / run
 
+    def plan(self, number: int) -> dict[str, Any]:
+        """The content of a plan."""
+        document: dict[str, Any] = read_json(self.plans / f"{number}.json")
+        return document
+
     def latest(self) -> tuple[int, dict[str, Any]] | None:
         """Number and content of the newest plan."""
         numbers = sorted(int(path.stem) for path in self.plans.glob("*.json"))
-        return (numbers[-1], read_json(self.plans / f"{numbers[-1]}.json")) if numbers else None
+        return (numbers[-1], self.plan(numbers[-1])) if numbers else None
 
 
 def find(name_or_folder: str, outputs: Path) -> StudyFolder:

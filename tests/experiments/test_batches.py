@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments import model as models
-from experiments.batches import Batch, Example, collate, shuffled_batches
+from experiments.batches import Batch, Example, ShuffledBatches, collate
 from experiments.encode import Text, encode
 from orchestrator.refusal import Refused
 
@@ -36,7 +36,7 @@ def test_an_epoch_takes_every_example_once_and_as_many_rehearsed_as_asked(
     examples = [example(number, length) for number, length in enumerate(lengths)]
     rehearsal = [example(1000 + number, number % 7 + 2) for number in range(5)]
     n_batches = -(-len(lengths) // batch_size)
-    stream = shuffled_batches(examples, batch_size, rehearsal, n_rehearsed, seed)
+    stream = ShuffledBatches(examples, batch_size, rehearsal, n_rehearsed, seed)
     for _ in range(2):
         epoch = list(islice(stream, n_batches))
         seen = Counter(name for batch in epoch for name in names(batch) if name < 1000)
@@ -49,7 +49,7 @@ def test_the_seed_decides_the_order_and_epochs_differ() -> None:
     examples = [example(number, 5) for number in range(64)]
 
     def order(seed: int) -> list[list[int]]:
-        return [names(batch) for batch in islice(shuffled_batches(examples, 4, [], 0, seed), 32)]
+        return [names(batch) for batch in islice(ShuffledBatches(examples, 4, [], 0, seed), 32)]
 
     assert order(0) == order(0)
     assert order(0) != order(1)
@@ -58,7 +58,7 @@ def test_the_seed_decides_the_order_and_epochs_differ() -> None:
 
 def test_batches_hold_examples_of_like_length() -> None:
     examples = [example(number, 2 + number % 30) for number in range(512)]
-    batches = list(islice(shuffled_batches(examples, 8, [], 0, 0), 64))
+    batches = list(islice(ShuffledBatches(examples, 8, [], 0, 0), 64))
     padded = sum(batch.tokens.numel() for batch in batches)
     assert padded < 1.15 * sum(len(one.tokens) - 1 for one in examples)
 

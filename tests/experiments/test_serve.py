@@ -55,8 +55,16 @@ class Server:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
+    def make(self, kind: str, spec: dict[str, Any], into: Path, **more: Any) -> None:
+        """Ask for an artifact whose state lies beside it."""
+        request = {"inputs": {}, "places": {}, "save_every": 60.0, "state": str(into) + ".state", **more}
+        self.send(ask="make", kind=kind, spec=spec, into=str(into), **request)
+
     def ask(self, **request: Any) -> dict[str, Any]:
         self.send(**request)
+        return self.answer()
+
+    def answer(self) -> dict[str, Any]:
         while "progress" in (answer := self.receive()):
             assert 0.0 <= answer["progress"] <= 1.0
         return answer
@@ -98,8 +106,8 @@ def test_questions_are_answered_in_turn(server: Server, tmp_path: Path) -> None:
     described = {"kind": "pool", "spec": POOL, "inputs": {}}
     [cost] = server.ask(ask="cost", artifacts=[described])["result"]["costs"]
     assert cost["tokens"] == 0
-    made = server.ask(ask="make", kind="pool", spec=POOL, inputs={}, places={}, into=str(tmp_path))
-    assert made["result"].items() >= size.items()
+    server.make("pool", POOL, tmp_path)
+    assert server.answer()["result"].items() >= size.items()
     assert (tmp_path / "pool.parquet").is_file()
 
 
@@ -118,7 +126,8 @@ def test_wrong_input_is_refused_in_a_sentence(server: Server, tmp_path: Path) ->
 def test_what_breaks_is_a_failure_and_the_next_request_is_answered(server: Server, tmp_path: Path) -> None:
     inputs = {"completions": str(tmp_path)}
     spec = {"version": 1, "grader": 1, "answer": "gsm8k", "source": GIVEN}
-    failed = server.ask(ask="make", kind="record", spec=spec, inputs=inputs, places={}, into=str(tmp_path))
+    server.make("record", spec, tmp_path, inputs=inputs)
+    failed = server.answer()
     assert failed["failed"]["cause"] == "unknown"
     assert "FileNotFoundError" in failed["failed"]["message"]
     assert "Traceback" in failed["failed"]["traceback"]
@@ -131,7 +140,7 @@ def test_it_ends_at_once_when_nobody_asks_any_more(tmp_path: Path) -> None:
     with serving() as server:
         model = {**MODEL, "pretrain": {**PRETRAIN, "tokens": 3_000_000}}  # for longer than anybody waits
         spec = {"version": 1, "model": model, "world": WORLD, "decontaminate": []}
-        server.send(ask="make", kind="base", spec=spec, inputs={}, places={}, into=str(tmp_path))
+        server.make("base", spec, tmp_path)
         assert "step" in server.receive()["note"]
         assert server.process.stdin is not None
         begun = time.monotonic()

@@ -1,0 +1,125 @@
+"""Arrays of jobs as they stand on disk, written before Slurm hears of them: which element makes what."""
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.files import read_json, write_json, write_text
+from orchestrator.identity import Artifact, Kind
+from orchestrator.settings import Resources
+from orchestrator.study import StudyFolder
+
+# Names of jobs begin so, and go on with the id of the submission.
+PREFIX = "doublings."
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The folder of one array. Its name is the job's name, so that jobs are found again without our books."""
+
+    folder: Path
+
+    @property
+    def job_name(self) -> str:
+        """As Slurm shows it."""
+        return f"{PREFIX}{self.folder.name}"
+
+    @property
+    def job_id(self) -> str | None:
+        """Of the array, once Slurm told."""
+        path = self.folder / "job.json"
+        return str(read_json(path)["job_id"]) if path.exists() else None
+
+    @property
+    def written(self) -> datetime:
+        """When, just before Slurm was asked."""
+        return datetime.fromisoformat(self.about()["written"])
+
+    def about(self) -> dict[str, Any]:
+        """`written`, `resources`, and for every element the keys that it makes, in order."""
+        about: dict[str, Any] = read_json(self.folder / "about.json")
+        return about
+
+    def shares(self) -> list[list[str]]:
+        """The keys of what each element makes."""
+        shares: list[list[str]] = self.about()["keys"]
+        return shares
+
+    def taken(self, job_id: str) -> None:
+        """Note that Slurm has it."""
+        write_json(self.folder / "job.json", {"job_id": job_id})
+
+    def over(self, became: Mapping[str, Any]) -> None:
+        """Note that nothing of it waits or runs any more; nobody asks Slurm about it again."""
+        write_json(self.folder / "over.json", became)
+
+    @property
+    def open(self) -> bool:
+        """Whether something of it may still wait or run."""
+        return not (self.folder / "over.json").exists()
+
+
+@dataclass(frozen=True)
+class Element:
+    """What one job of an array is given."""
+
+    resources: Resources
+    artifacts: tuple[Artifact, ...]
+    kinds: Mapping[str, Kind]  # of these and of all that they are made from
+
+
+def write(
+    run_folder: Path,
+    resources: Resources,
+    elements: Sequence[Sequence[Artifact]],
+    kinds: Mapping[str, Kind],
+) -> Submission:
+    """A new submission. Each element is a line found by its offset: jobs read no more than theirs."""
+    folder = run_folder / f"{datetime.now(UTC):%m%d%H%M%S}-{secrets.token_hex(3)}"
+    lines = [json.dumps(_line(artifacts, kinds)) + "\n" for artifacts in elements]
+    offsets = [0]
+    for line in lines:
+        offsets.append(offsets[-1] + len(line.encode()))
+    write_text(folder / "elements.jsonl", "".join(lines))
+    about = {
+        "written": datetime.now().isoformat(timespec="seconds"),
+        "resources": resources.model_dump(mode="json"),
+        "offsets": offsets,
+        "keys": [[artifact.key for artifact in artifacts] for artifacts in elements],
+    }
+    write_text(folder / "about.json", json.dumps(about) + "\n")
+    return Submission(folder)
+
+
+def read_element(folder: Path, index: int) -> Element:
+    """The share of one element."""
+    about = Submission(folder).about()
+    with (folder / "elements.jsonl").open("rb") as stream:
+        stream.seek(about["offsets"][index])
+        line = json.loads(stream.readline())
+    return Element(
+        Resources.model_validate(about["resources"]),
+        tuple(Artifact(**artifact) for artifact in line["artifacts"]),
+        line["kinds"],
+    )
+
+
+def submissions(study: StudyFolder) -> Iterator[Submission]:
+    """Those of every run of a study that are not known to be over."""
+    for about in sorted(study.root.glob("jobs/*/*/about.json")):
+        submission = Submission(about.parent)
+        if submission.open:
+            yield submission
+
+
+def _line(artifacts: Iterable[Artifact], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    share = list(artifacts)
+    needed = {key for artifact in share for key in (artifact.key, *artifact.inputs.values())}
+    return {
+        "artifacts": [asdict(artifact) for artifact in share],
+        "kinds": {key: kinds[key] for key in sorted(needed)},
+    }
