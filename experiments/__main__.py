@@ -18,6 +18,8 @@ def main() -> int:
     except Refused as refused:
         print(f"error: {refused}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return code
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,21 +106,49 @@ def _symbolic(source: SymbolicSource) -> Problems:
 
 def _table(source: TableSource) -> Problems:
     content = tables.read(source)
-    if not len(content.columns[source.query]):
+    if not content.numbers:
         raise Refused(f"{content.name} holds no rows; name a file that does")
-    queries = content.columns[source.query]
-    responses = content.columns[source.response]
-    sources = None if source.source is None else content.columns[source.source]
+    ids = list(map(row_id, _queries(source.query, content), content.columns[source.response]))
+    chosen = _chosen(source, content, ids)
+
+    def of(column: Sequence[str]) -> list[str]:
+        return [column[index] for index in chosen]
+
+    queries, responses = of(_queries(source.query, content)), of(content.columns[source.response])
+    sources = None if source.source is None else of(content.columns[source.source])
     return Problems(
         name=content.name,
         digest=_content_digest([queries, responses] if sources is None else [queries, responses, sources]),
-        row_ids=list(map(row_id, queries, responses)),
+        row_ids=of(ids),
         source_ids=list(map(query_id, queries)) if sources is None else sources,
         queries=queries,
         responses=responses,
-        numbers=content.numbers,
+        numbers=[content.numbers[index] for index in chosen],
         counted=content.counted,
     )
+
+
+def _chosen(source: TableSource, content: tables.Content, ids: Sequence[str]) -> list[int]:
+    """The rows that match every pattern of `where`, and of equal ones the first if they must be distinct."""
+    chosen = list(range(len(ids)))
+    for column, pattern in source.where.items():
+        try:
+            matches = re.compile(pattern).fullmatch
+        except re.error as error:
+            raise Refused(f"where.{column}={pattern!r} is no regular expression: {error}") from error
+        chosen = [index for index in chosen if matches(content.columns[column][index])]
+    if not chosen:
+        raise Refused(f"none of the {len(ids)} rows of {content.name} matches {source.where}; change `where`")
+    first = {ids[index]: index for index in reversed(chosen)}
+    return [index for index in chosen if first[ids[index]] == index] if source.distinct else chosen
+
+
+def _queries(query: str, content: tables.Content) -> Sequence[str]:
+    if query in content.columns:
+        return content.columns[query]
+    names = tables.columns_of(query)
+    template = re.sub(r"\{[^{}]+\}", "{}", query)
+    return [template.format(*row) for row in zip(*(content.columns[name] for name in names), strict=True)]
 
 
 def _check_benchmark(problems: Problems, rule: AnswerRule) -> None:

@@ -53,9 +53,11 @@ class TableSource(Spec):
     config: str | None = None
     revision: str | None = None
     split: str
-    query: str  # column with the problem
+    query: str  # column with the problem, or a text with columns in it: "{Body} {Question}"
     response: str  # column with the solution
     source: str | None = None  # column that names the seed problem; None: pairing by source is off
+    where: dict[str, str] = {}  # column -> pattern that its whole text must match; other rows are left out
+    distinct: bool = False  # of rows that are the same, only the first counts
 
 
 Source = Annotated[SymbolicSource | TableSource, Field(discriminator="kind")]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from experiments.grading.values import Group, Leaf, Value
@@ -19,6 +20,9 @@ def same(reference: Value, answer: Value, judge: Judge) -> bool | None:
     Order counts in brackets and matrices, and not in lists and sets. Numbers are compared exactly.
     """
     if isinstance(reference, Leaf) and isinstance(answer, Leaf):
+        if reference.number is not None and answer.number is not None:
+            # What the one number that is asked for is called makes no difference.
+            reference, answer = replace(reference, name=""), replace(answer, name="")
         return _same_leaf(reference, answer, judge)
     if isinstance(reference, Group) and isinstance(answer, Group):
         return _same_group(reference, answer, judge)
@@ -27,6 +31,13 @@ def same(reference: Value, answer: Value, judge: Judge) -> bool | None:
     if leaf.number is not None or leaf.word or not _SEVERAL.search(leaf.text):
         return False
     return judge(reference.text, answer.text)
+
+
+def _same_part(reference: Value, answer: Value, judge: Judge) -> bool | None:
+    """Within a group the names tell numbers apart: x = 1, y = 2 is not x = 2, y = 1."""
+    if isinstance(reference, Leaf) and isinstance(answer, Leaf):
+        return _same_leaf(reference, answer, judge)
+    return same(reference, answer, judge)
 
 
 def _same_group(reference: Group, answer: Group, judge: Judge) -> bool | None:
@@ -38,7 +49,7 @@ def _same_group(reference: Group, answer: Group, judge: Judge) -> bool | None:
         return False
     if reference.kind == "set":
         return _same_unordered(reference.parts, answer.parts, judge)
-    verdicts = [same(*pair, judge) for pair in zip(reference.parts, answer.parts, strict=True)]
+    verdicts = [_same_part(*pair, judge) for pair in zip(reference.parts, answer.parts, strict=True)]
     return False if False in verdicts else None if None in verdicts else True
 
 
@@ -46,7 +57,7 @@ def _same_unordered(reference: Sequence[Value], answer: Sequence[Value], judge: 
     left = list(answer)
     open_questions = False
     for part in reference:
-        verdicts = [same(part, other, judge) for other in left]
+        verdicts = [_same_part(part, other, judge) for other in left]
         if True in verdicts:
             del left[verdicts.index(True)]
         elif None in verdicts:
@@ -57,8 +68,8 @@ def _same_unordered(reference: Sequence[Value], answer: Sequence[Value], judge: 
 
 
 def _same_leaf(reference: Leaf, answer: Leaf, judge: Judge) -> bool | None:
-    if reference.name and answer.name and reference.name != answer.name:
-        return judge(f"{reference.name}={reference.text}", f"{answer.name}={answer.text}")
+    if _are_equations(reference, answer):
+        return judge(_equation(reference), _equation(answer))
     if reference.digits or answer.digits:
         return _same_digits(reference, answer)
     if reference.number is not None and answer.number is not None:
@@ -68,6 +79,17 @@ def _same_leaf(reference: Leaf, answer: Leaf, judge: Judge) -> bool | None:
     if reference.word or answer.word:
         return _folded(reference.text) == _folded(answer.text)
     return judge(reference.text, answer.text)
+
+
+def _are_equations(reference: Leaf, answer: Leaf) -> bool:
+    """Whether what stands left of the equals sign is more than a name: `y = x` is `x` but not `x = y`."""
+    if reference.name and answer.name:
+        return reference.name != answer.name
+    return bool((reference.name and "=" in answer.text) or (answer.name and "=" in reference.text))
+
+
+def _equation(leaf: Leaf) -> str:
+    return f"{leaf.name}={leaf.text}" if leaf.name else leaf.text
 
 
 def _readings(reference: Leaf, answer: Leaf) -> tuple[Fraction, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse, verify
-from sympy import Basic, I, MatrixBase, Symbol
+from sympy import Basic, I, MatrixBase
 
 # They speak of time-outs at every call that has none; the limit here is the life of the process.
 logging.getLogger("math_verify").setLevel(logging.ERROR)
@@ -20,7 +20,6 @@ _BOXED = [
 ]
 # So many decimals must agree where one of the two is a decimal: a rounded root is not the root.
 DECIMALS = 12
-_IMAGINARY = Symbol("i")
 
 
 def equal(reference: str, answer: str) -> bool | None:
@@ -49,4 +48,6 @@ def _read(text: str) -> Any | None:
     )
     if not found or not isinstance(found[0], Basic | MatrixBase):
         return None
-    return found[0].subs(_IMAGINARY, I) if found[0].has(_IMAGINARY) else found[0]
+    # The parser gives symbols assumptions of its own, so their names must do.
+    imaginary = {symbol: I for symbol in found[0].free_symbols if symbol.name == "i"}
+    return found[0].subs(imaginary) if imaginary else found[0]

@@ -24,13 +24,14 @@ _MEMBER = re.compile(r"^(?:[A-Za-z]|\\[a-z]+) ?\\in(?![A-Za-z]) ?")
 _RELATION = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))")
 _RISING = frozenset(("<", r"\le"))
 _TURNED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
+_COMMAND = re.compile(r"\\[A-Za-z]+")
 _VARIABLE = re.compile(r"[A-Za-z]|\\(?:alpha|beta|theta|phi|lambda|mu)")
-_BASED = re.compile(r"(-?[0-9A-Z]+(?:\.[0-9A-Z]+)?)_(?:\{(\d{1,2})\}|(\d))")
+_BASED = re.compile(r"(-?[0-9A-Z]*(?:\.?[0-9A-Z]+))_(?:\{(\d{1,2})\}|(\d))")
 # Twelve o'clock is no twelve: the unit is part of what such a text says.
 _TIME = re.compile(r"[ap]\.? ?m\b", re.IGNORECASE)
 _UNIT = re.compile(r"(?: ?\\text\{[^{}]*\}(?: ?\^\{?\d\}?)?| ?\^ ?\\circ(?: ?[CF](?![A-Za-z]))?)+$")
 _BARE_UNIT = re.compile(
-    r"(?<=[0-9}])(?: ?(?:square |cubic |sq\.? ))?"
+    r"(?<=[0-9}])(?: ?(?:square|cubic|sq\.?))?"
     r"(?: [A-Za-z]{3,}| ?(?:cm|mm|km|kg|ft|in|yd|mi|mph|oz|lbs?|ml))(?: ?\^\d)?$"
 )
 _PERCENT = re.compile(r" ?(?:%|\\text\{ ?percent ?\}|percent)$")
@@ -126,8 +127,11 @@ def _joined(text: str) -> Value | None:
 
 
 def _inequality(text: str) -> Value | None:
-    """An interval, where the text bounds one variable."""
-    match [part.strip() for part in _RELATION.split(text)]:
+    """An interval, where the text bounds one variable by numbers."""
+    parts = [part.strip() for part in _RELATION.split(text)]
+    if sum(bool(re.search("[A-Za-z]", _COMMAND.sub("", part))) for part in parts) > 1:
+        return None
+    match parts:
         case [variable, relation, bound] if _VARIABLE.fullmatch(variable):
             return _interval([(bound, _TURNED[relation])])
         case [bound, relation, variable] if _VARIABLE.fullmatch(variable):

@@ -31,6 +31,8 @@ def main() -> None:
     # What libraries print must not look like a verdict.
     verdicts = os.dup(1)
     os.dup2(2, 1)
+    # The first comparison builds the tables of the parser, which is not for an answer to pay.
+    assert equal("(x+1)^2", "x^2+2x+1")
     os.write(verdicts, READY)
     for line in sys.stdin.buffer:
         signal.setitimer(signal.ITIMER_PROF, limit)
