@@ -33,6 +33,18 @@ class Batch:
         """Return how many tokens count in the loss."""
         return len(self.targets)
 
+    def parts(self, n_parts: int) -> Iterator["Batch"]:
+        """The rows in turn, in at most so many groups of about the same size; one is the batch itself."""
+        n_rows, length = self.tokens.shape
+        size = -(-n_rows // n_parts)
+        if size >= n_rows:
+            yield self
+            return
+        for first in range(0, n_rows, size):
+            rows = self.tokens[first : first + size]
+            inside = (self.answers >= first * length) & (self.answers < (first + len(rows)) * length)
+            yield Batch(rows, self.answers[inside] - first * length, self.targets[inside])
+
 
 def collate(examples: Sequence[Example]) -> Batch:
     """Lay examples out as one batch."""

@@ -4,7 +4,7 @@ import logging
 import time
 
 from experiments.resume import Paused, Progress, Resumption
-from experiments.state import WRITE_ERRORS, States, UnusableError
+from experiments.state import WRITE_ERRORS, States
 from experiments.training import Training
 
 # Saving takes at most this share of the time, however large the weights and however slow the disk.
@@ -26,15 +26,11 @@ class Keeper:
 
     def resume(self, training: Training, n_steps: int) -> None:
         """Bring a training that has not begun to the newest step that can be restored, if there is one."""
-        for state in self._states.newest_first():
-            try:
-                training.restore(state)
-            except UnusableError as error:
-                self._tell(0, n_steps, f"the state of step {state.step} is not resumed from: {error}")
-                continue
-            self._saved_step = state.step
-            self._progress(state.step / n_steps, f"resumed at step {state.step} of {n_steps}")
-            return
+        resumed = self._states.resume(training.restore)
+        self._saved_step = resumed.step
+        if resumed.step or resumed.passed_over:
+            unusable = f", {resumed.passed_over} unusable states passed over" if resumed.passed_over else ""
+            self._tell(resumed.step, n_steps, f"goes on after step {resumed.step} of {n_steps}{unusable}")
 
     def between_steps(self, training: Training, n_steps: int) -> None:
         """Save where it is time to; raises Paused, after saving, where a pause is asked for."""
@@ -54,10 +50,11 @@ class Keeper:
         except WRITE_ERRORS as error:
             if not self._warned:
                 self._warned = True
-                self._tell(len(training.steps), n_steps, f"training goes on, but cannot be saved: {error}")
+                text = f"training goes on, but cannot be saved: {error}"
+                self._tell(len(training.steps), n_steps, text)
         took = time.monotonic() - begun
         self._due = time.monotonic() + max(self._resumption.save_every, took / SHARE)
 
     def _tell(self, step: int, n_steps: int, text: str) -> None:
-        logger.warning("%s", text)
+        logger.warning("%s", text)  # on stderr, which is the log of the worker
         self._progress(step / n_steps, text)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 
-from experiments.batches import ShuffledBatches
+from experiments.batches import Batch, ShuffledBatches
 from experiments.keeper import Keeper
-from experiments.llama import answer_logits, rotation
+from experiments.llama import Rotation, answer_logits, rotation
 from experiments.resume import Progress
 from experiments.training import Step, Training
 
@@ -44,11 +44,17 @@ def rate(recipe: Recipe, step: int) -> float:
 
 
 def fit(
-    llama: Any, batches: ShuffledBatches, recipe: Recipe, progress: Progress, keeper: Keeper
+    llama: Any,
+    batches: ShuffledBatches,
+    recipe: Recipe,
+    progress: Progress,
+    keeper: Keeper,
+    n_parts: int = 1,
 ) -> list[Step]:
     """Train the weights in place on the first `n_steps` batches, from where the keeper finds them.
 
-    Raises Paused where the keeper is asked to pause.
+    A batch is taken in `n_parts` where memory is short; its gradient is the same but for rounding. Raises
+    Paused where the keeper is asked to pause.
     """
     turn = rotation(llama)
     weights = list(llama.parameters())
@@ -59,20 +65,30 @@ def fit(
     for number in range(len(training.steps) + 1, recipe.n_steps + 1):
         keeper.between_steps(training, recipe.n_steps)
         batch = next(batches)
-        logits = answer_logits(llama, batch.tokens, batch.answers, turn)
-        loss = F.cross_entropy(logits, batch.targets)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = _backward(llama, batch, turn, n_parts)
         norm = torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
         now = rate(recipe, number)
         _set_rate(optimizer, now, recipe.embedding_rate_factor)
         optimizer.step()
-        training.steps.append(Step(number, loss.item(), now, batch.n_tokens, norm.item()))
+        training.steps.append(Step(number, loss, now, batch.n_tokens, norm.item()))
         _check_finite(training.steps[-1], recipe.n_steps)
         if time.monotonic() - reported > 1.0:
             reported = time.monotonic()
-            progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss.item():.3f}")
+            progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss:.3f}")
     return training.steps
+
+
+def _backward(llama: Any, batch: Batch, turn: Rotation, n_parts: int) -> float:
+    """Add the gradient of the mean loss over the tokens of the whole batch; return that loss."""
+    total = 0.0
+    for part in batch.parts(n_parts):
+        if part.n_tokens:
+            logits = answer_logits(llama, part.tokens, part.answers, turn)
+            loss = F.cross_entropy(logits, part.targets) * (part.n_tokens / batch.n_tokens)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+    return total
 
 
 def _optimizer(llama: Any, recipe: Recipe) -> torch.optim.Optimizer:

@@ -33,7 +33,7 @@ REFUSED = frozenset({"Refused", "TooLongError"})
 CAUSES = {
     "NotFiniteError": "loss not finite",
     "MemoryError": "out of memory",
-    "OutOfMemoryError": "out of memory",
+    "OutOfMemoryError": "out of GPU memory",
     "ImportError": "import error",
 }
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -144,6 +144,8 @@ def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event
         arguments.append(request["places"])
     if kind in WITH_STATE:
         arguments.append(resumption)
+    if kind == "checkpoint":
+        arguments.append(request["micro_batches"])
     return _named(*MAKERS[kind])(*arguments)
 
 

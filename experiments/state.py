@@ -4,9 +4,10 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -61,6 +62,14 @@ class State:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """After which step a training goes on (0: at its beginning), and how many states could not be used."""
+
+    step: int
+    passed_over: int
+
+
 class States:
     """The two newest states of one training: `<step>.safetensors`, then `<step>.json` to complete it."""
 
@@ -79,23 +88,36 @@ class States:
         self._remove_all_but(name, self._good)
         self._good = name
 
-    def newest_first(self) -> Iterator[State]:
-        """Yield the states that are whole and of this artifact; says on stderr why others are passed over."""
-        found = []
+    def resume(self, restore: Callable[[State], None]) -> Resumed:
+        """Call `restore` with the newest state that is whole, of this artifact and not unusable to it.
+
+        Says on stderr which were passed over, and why.
+        """
+        passed_over = 0
+        for path in self._newest_first():
+            try:
+                state = self._read(path)
+                restore(state)
+            except UnusableError as error:
+                passed_over += 1
+                pass_over(path, error)
+            else:
+                self._good = path.stem
+                return Resumed(state.step, passed_over)
+        return Resumed(0, passed_over)
+
+    def _newest_first(self) -> list[Path]:
+        """By what they say, as far as they can be read; the others come first, to be passed over aloud."""
+        steps = {}
         for path in self._folder.glob("*.json"):
-            try:
-                found.append((read_checked(path, self._identity), path))
-            except UnusableError as error:
-                pass_over(path, error)
-        for content, path in sorted(found, key=lambda pair: pair[0]["step"], reverse=True):
-            try:
-                tensors = _read_tensors(path.with_suffix(".safetensors"), content["tensors_sha256"])
-            except UnusableError as error:
-                pass_over(path, error)
-                continue
-            self._good = path.stem
-            yield State(content["step"], tensors, content["facts"])
-        self._good = None
+            with contextlib.suppress(UnusableError):
+                steps[path] = read_checked(path, self._identity)["step"]
+        return sorted(self._folder.glob("*.json"), key=lambda path: -steps.get(path, math.inf))
+
+    def _read(self, path: Path) -> State:
+        content = read_checked(path, self._identity)
+        tensors = _read_tensors(path.with_suffix(".safetensors"), content["tensors_sha256"])
+        return State(content["step"], tensors, content["facts"])
 
     def _remove_all_but(self, *names: str | None) -> None:
         kept = {f"{name}{suffix}" for name in names for suffix in (".json", ".safetensors")}

@@ -23,7 +23,12 @@ KEPT = ["position", "row_id", "source_id", "role"]
 
 
 def make_checkpoint(
-    spec: dict[str, Any], inputs: dict[str, Path], into: Path, progress: Progress, resumption: Resumption
+    spec: dict[str, Any],
+    inputs: dict[str, Path],
+    into: Path,
+    progress: Progress,
+    resumption: Resumption,
+    micro_batches: int = 1,
 ) -> dict[str, Any]:
     """Write the fine-tuned folder, the subset it saw and the course of its training; return the summary.
 
@@ -39,7 +44,7 @@ def make_checkpoint(
     batches = ShuffledBatches(examples, train.batch_size, rehearsal, train.rehearsal, spec["train_seed"])
     recipe = _recipe(train, n_examples=len(examples))
     keeper = Keeper(resumption, identity("checkpoint", spec, inputs), progress)
-    steps = fit(base.llama, batches, recipe, progress, keeper)
+    steps = fit(base.llama, batches, recipe, progress, keeper, micro_batches)
     models.save(base, into)
     pq.write_table(subset.select(KEPT), into / "subset.parquet")
     pq.write_table(_course(steps), into / "training.parquet")

@@ -106,7 +106,7 @@ def cancel(study: Study, outputs: Outputs = Path("outputs")) -> None:
 @app.command(hidden=True)
 def work(submission: Path) -> None:
     """What one job of an array runs."""
-    _verb("job").work_on_element(submission)
+    _verb("job").work_on_element(_verb("submissions").Submission(submission))
 
 
 @app.command(hidden=True)
@@ -132,7 +132,7 @@ def verify(study: Study, context: typer.Context, outputs: Outputs = Path("output
     doublings verify mini
     """
     found = _verb("study").find(study, outputs)
-    number, _ = found.latest()
+    number = found.newest()
     _hand_over(
         "experiments", "verify", str(found.plans / f"{number}.json"), str(found.outputs), *context.args
     )
@@ -179,7 +179,9 @@ def main() -> None:
 
 def _completions(arguments: list[str]) -> int:
     verbs = [
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback and not command.hidden
     ]
     asked = [argument for argument in arguments if argument not in verbs]
     complete: Callable[..., int] = _verb("compose").complete

@@ -79,7 +79,9 @@ def _ends(remains: Remains, unmade: Mapping[str, list[str]]) -> dict[str, End]:
         known = slurm.ended([remains.array.job_id], remains.array.submission.written - SLACK)
     except slurm.SlurmSilent:
         return shown  # no accounting: what the queue has forgotten nobody knows
-    return {**{name: End(end.state, end.nodes) for name, end in known.items()}, **shown}
+    ours = remains.array.submission.job_name
+    told = {name: End(end.state, end.nodes) for name, end in known.items() if end.name == ours}
+    return {**told, **shown}
 
 
 def _blame(remains: Remains, element: str, left: list[str], end: End | None) -> None:
@@ -90,6 +92,7 @@ def _blame(remains: Remains, element: str, left: list[str], end: End | None) -> 
     if never_begun and not any(attempt["job"] == element for attempt in ledger.attempts.of(left[0])):
         in_hand = left[:1]
     log = remains.array.submission.folder / f"{element}_0_log.out"
+    last_words = tail(log)
     begun = "its job ended before a worker began" if never_begun else "its job ended"
     for key in in_hand:
         artifact = remains.saved.artifacts[key]
@@ -101,9 +104,9 @@ def _blame(remains: Remains, element: str, left: list[str], end: End | None) -> 
             "at": time.time(),
             "job": element,
             "node": end.nodes if end else None,
-            "cause": slurm.CAUSES.get(end.state, "lost") if end else "lost",
+            "cause": slurm.cause_of(end.state if end else None, last_words),
             "message": f"{begun}: {end.state if end else 'nobody knows how'} (job {element})",
-            "traceback": tail(log),
+            "traceback": last_words,
             "log": str(log),
         }
         ledger.blame(key, attempt, remains.cluster)

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property
 
 from orchestrator import packing, shapes, slurm, triage
 from orchestrator.autopsy import Remains, examine
 from orchestrator.driver import drivers, start_driver
 from orchestrator.files import write_text
-from orchestrator.identity import KINDS, Artifact
+from orchestrator.identity import KINDS, Artifact, Kind
 from orchestrator.ledger import State
 from orchestrator.note import Note, stop_file
 from orchestrator.progress import View
@@ -42,6 +42,7 @@ class SlurmRun:
 
         Raises Refused where Slurm will not take such jobs; then nothing of this run stays in its queue.
         """
+        self.saved.study.index(self.saved.number, self.saved.document)
         try:
             while not self._driven(view):
                 time.sleep(self.poll)
@@ -155,10 +156,13 @@ class SlurmRun:
         models = {key: shapes.model_of(artifact, self.saved.artifacts) for key, artifact in missing.items()}
         tried = self.saved.ledger.attempts.known()
 
+        @cache
+        def resources_for(kind: Kind, model: str | None, changes: triage.Adjustments) -> Resources:
+            return shapes.resources_for(self.cluster, kind, model, changes)
+
         def resources_of(artifact: Artifact) -> Resources:
             attempts = self.saved.ledger.attempts.of(artifact.key) if artifact.key in tried else []
-            changes = triage.adjustments(attempts)
-            return shapes.resources_for(self.cluster, artifact, models[artifact.key], changes)
+            return resources_for(artifact.kind, models[artifact.key], triage.adjustments(attempts))
 
         units = packing.units(missing, resources_of, lambda artifact: self.saved.seconds[artifact.key])
         for unit in units:
@@ -183,8 +187,8 @@ class SlurmRun:
 
     def _submit_array(self, resources: Resources, elements: Sequence[Sequence[Artifact]]) -> None:
         """On the books first: whoever is killed after sbatch finds the array by its name."""
-        kinds = {key: artifact.kind for key, artifact in self.saved.artifacts.items()}
-        submission = write(self.note.folder, resources, elements, kinds)
+        shares = [[artifact.key for artifact in share] for share in elements]
+        submission = write(self.note.folder, resources, shares)
         needed = {key for share in elements for artifact in share for key in artifact.inputs.values()}
         batch = Batch(
             folder=submission.folder,
@@ -203,9 +207,9 @@ class SlurmRun:
             submission.over({"never": "Slurm did not take it"})
             raise
         submission.taken(job_id)
-        for index, share in enumerate(elements):
+        for index, share in enumerate(shares):
             self.queued.jobs[f"{job_id}_{index}"] = _new_entry(job_id, index, submission)
-            self.queued.holding.update(dict.fromkeys((artifact.key for artifact in share), job_id))
+            self.queued.holding.update(dict.fromkeys(share, job_id))
         self._n_jobs += len(elements)
         self._n_arrays += 1
 

@@ -12,7 +12,7 @@ from orchestrator.claims import Assigned, Shared
 from orchestrator.ledger import Ledger
 from orchestrator.note import Note, read_note
 from orchestrator.study import StudyFolder, artifacts_of
-from orchestrator.submissions import read_element
+from orchestrator.submissions import Submission
 from orchestrator.worker import Place, Worker, worker_name
 
 POLL = 0.5
@@ -35,18 +35,23 @@ def work(note_file: str) -> int:
         return Worker(note, ledger, claims, Place(worker_name(slot), cluster.threads, gpu)).run()
 
 
-def work_on_element(submission: Path) -> int:
+def work_on_element(submission: Submission) -> int:
     """A job of a cluster: make what its element was given; how much was made."""
-    note = read_note(submission.parent / "note.json")
-    element = read_element(submission, int(os.environ.get("SLURM_ARRAY_TASK_ID", "0")))
-    ledger = Ledger.at(Path(note.outputs))
-    claims = Assigned(element.artifacts, element.kinds, ledger, note.folder)
+    note = read_note(submission.folder.parent / "note.json")
+    study = StudyFolder(Path(note.outputs), note.study)
+    index = int(os.environ["SLURM_ARRAY_TASK_ID"])
+    share = submission.shares()[index]
+    artifacts = study.artifacts(note.plan, share)
+    kinds = {key: artifact.kind for key, artifact in artifacts.items()}
+    ledger = Ledger.at(study.outputs)
+    claims = Assigned([artifacts[key] for key in share], kinds, ledger, note.folder)
+    resources = submission.resources
     place = Place(
-        name=worker_name(f"{submission.name}-{os.environ.get('SLURM_ARRAY_TASK_ID', '0')}"),
-        threads=element.resources.cpus,
+        name=worker_name(f"{submission.folder.name}-{index}"),
+        threads=resources.cpus,
         gpus=os.environ.get("CUDA_VISIBLE_DEVICES", ""),
-        python=element.resources.python,
-        memory_bytes=element.resources.memory_gib * 2**30,
+        python=resources.python,
+        memory_bytes=resources.memory_gib * 2**30,
     )
     worker = Worker(note, ledger, claims, place)
     for number, cause in WARNINGS.items():

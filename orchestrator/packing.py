@@ -73,7 +73,7 @@ def _joined(
     if len(missing) != 1 or missing[0].kind not in ("checkpoint", "completions"):
         return None
     unit = home[missing[0].key]
-    return unit if unit.resources == resources else None
+    return unit if unit.resources is resources or unit.resources == resources else None
 
 
 def _room(resources: Resources) -> float:

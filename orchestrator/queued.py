@@ -41,16 +41,20 @@ class Queued:
 
 
 def look(study: StudyFolder, entries: Sequence[slurm.Entry]) -> Queued:
-    """Find the study's arrays in the queue, by the id that Slurm told, else by their names."""
+    """Find the study's arrays in the queue, by their names.
+
+    A controller that was killed forgets its last jobs, and gives their ids to others.
+    """
     queued = Queued()
-    by_name = {entry.name: entry.job_id for entry in entries}
-    by_job: dict[str, dict[str, slurm.Entry]] = {}
+    by_name: dict[str, list[slurm.Entry]] = {}
     for entry in entries:
-        by_job.setdefault(entry.job_id, {}).update(dict.fromkeys(slurm.names(entry), entry))
+        by_name.setdefault(entry.name, []).append(entry)
     for submission in submissions(study):
-        job_id = submission.job_id or by_name.get(submission.job_name)
+        shown = by_name.get(submission.job_name, [])
+        job_id = shown[0].job_id if shown else submission.job_id
         if job_id is not None:
-            _add(queued, Known(submission, job_id, by_job.get(job_id, {})))
+            elements = {name: entry for entry in shown for name in slurm.names(entry)}
+            _add(queued, Known(submission, job_id, elements))
         elif datetime.now() - submission.written < IN_FLIGHT:
             queued.unsure.update(key for share in submission.shares() for key in share)
         else:

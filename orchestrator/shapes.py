@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from orchestrator.identity import Artifact
+from orchestrator.identity import Artifact, Kind
 from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.triage import Adjustments
 
@@ -24,12 +24,10 @@ def model_of(artifact: Artifact, artifacts: Mapping[str, Artifact]) -> str | Non
     return artifact.label
 
 
-def resources_for(
-    cluster: SlurmCluster, artifact: Artifact, model: str | None, changes: Adjustments
-) -> Resources:
+def resources_for(cluster: SlurmCluster, kind: Kind, model: str | None, changes: Adjustments) -> Resources:
     """The cluster's resources, changed for the stage, for the model, and by what earlier tries taught."""
     resources = cluster.resources
-    for wish in (cluster.stages.get(artifact.kind), cluster.models.get(model or "", {}).get(artifact.kind)):
+    for wish in (cluster.stages.get(kind), cluster.models.get(model or "", {}).get(kind)):
         if wish is not None:
             resources = resources.model_copy(update=wish.model_dump(exclude_none=True))
     return resources.model_copy(
@@ -44,6 +42,8 @@ def resources_for(
 def with_time_for(resources: Resources, seconds: float, most_minutes: float | None) -> Resources:
     """The same, with a time limit that holds the predicted work twice over; limits grow by doubling."""
     minutes = resources.minutes
+    if minutes * 60 >= MARGIN * seconds:
+        return resources
     while minutes * 60 < MARGIN * seconds:
         minutes *= 2
     if most_minutes is not None:

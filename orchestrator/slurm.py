@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from orchestrator.refusal import Refused
@@ -32,6 +33,13 @@ CAUSES: Mapping[str, str] = {
     "CANCELLED": "cancelled",
     "REVOKED": "cancelled",
 }
+# What Slurm writes into the log of a job that it ends; all that is left where there is no accounting.
+_LAST_WORDS = (
+    (re.compile(r"[Ee]xceeded (job|step) memory limit|oom[-_]kill|Out Of Memory"), "out of memory"),
+    (re.compile(r"DUE TO TIME LIMIT"), "time limit"),
+    (re.compile(r"DUE TO PREEMPTION"), "preempted"),
+    (re.compile(r"DUE TO NODE FAILURE"), "node failed"),
+)
 # What sbatch says when there are too many jobs, and when it could not ask.
 _FULL = re.compile(
     r"MaxSubmit|QOSMax|AssocMax|AssocGrp|QOSGrp|accounting/QOS policy|MaxJobCount|too many|"
@@ -42,7 +50,7 @@ _UNHEARD = re.compile(
     r"[Cc]ommunication|in standby|shutdown|Transport endpoint"
 )
 _QUEUE_FORMAT = "%F|%K|%T|%u|%Q|%P|%S|%M|%N|%r|%j"
-_ENDED_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList"
+_ENDED_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList,JobName"
 
 
 class SlurmSilent(Exception):
@@ -83,6 +91,7 @@ class Ended:
     exit_code: str
     seconds: int
     nodes: str
+    name: str  # of the job: ids may be given out twice
 
 
 def present() -> bool:
@@ -90,6 +99,7 @@ def present() -> bool:
     return shutil.which("sbatch") is not None
 
 
+@cache
 def user() -> str:
     """Whose jobs are ours."""
     return getpass.getuser()
@@ -129,14 +139,22 @@ def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
     )
     found: dict[str, Ended] = {}
     for line in told.splitlines():
-        fields = line.split("|")
-        if len(fields) != 5 or not fields[1]:
+        fields = line.split("|", 5)
+        if len(fields) != 6 or not fields[1]:
             continue
         state = fields[1].split()[0]  # CANCELLED by 1000
         if state not in LIVE:
             seconds = int(fields[3]) if fields[3].isdecimal() else 0
-            found[fields[0]] = Ended(state, fields[2], seconds, fields[4])
+            found[fields[0]] = Ended(state, fields[2], seconds, *fields[4:])
     return found
+
+
+def cause_of(state: str | None, log: str) -> str:
+    """Why a job ended, from its state and the end of its log; `lost` where neither tells."""
+    told = CAUSES.get(state or "", "lost")
+    if told not in ("lost", "cancelled"):
+        return told
+    return next((cause for words, cause in _LAST_WORDS if words.search(log)), told)
 
 
 def configuration() -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from orchestrator.files import read_json, write_json, write_text
-from orchestrator.identity import Artifact, Kind
 from orchestrator.settings import Resources
 from orchestrator.study import StudyFolder
 
@@ -44,6 +43,11 @@ class Submission:
         about: dict[str, Any] = read_json(self.folder / "about.json")
         return about
 
+    @property
+    def resources(self) -> Resources:
+        """What its jobs asked for."""
+        return Resources.model_validate(self.about()["resources"])
+
     def shares(self) -> list[list[str]]:
         """The keys of what each element makes."""
         shares: list[list[str]] = self.about()["keys"]
@@ -63,49 +67,16 @@ class Submission:
         return not (self.folder / "over.json").exists()
 
 
-@dataclass(frozen=True)
-class Element:
-    """What one job of an array is given."""
-
-    resources: Resources
-    artifacts: tuple[Artifact, ...]
-    kinds: Mapping[str, Kind]  # of these and of all that they are made from
-
-
-def write(
-    run_folder: Path,
-    resources: Resources,
-    elements: Sequence[Sequence[Artifact]],
-    kinds: Mapping[str, Kind],
-) -> Submission:
-    """A new submission. Each element is a line found by its offset: jobs read no more than theirs."""
+def write(run_folder: Path, resources: Resources, shares: Sequence[Sequence[str]]) -> Submission:
+    """A new submission; each element has its share of keys."""
     folder = run_folder / f"{datetime.now(UTC):%m%d%H%M%S}-{secrets.token_hex(3)}"
-    lines = [json.dumps(_line(artifacts, kinds)) + "\n" for artifacts in elements]
-    offsets = [0]
-    for line in lines:
-        offsets.append(offsets[-1] + len(line.encode()))
-    write_text(folder / "elements.jsonl", "".join(lines))
     about = {
         "written": datetime.now().isoformat(timespec="seconds"),
         "resources": resources.model_dump(mode="json"),
-        "offsets": offsets,
-        "keys": [[artifact.key for artifact in artifacts] for artifacts in elements],
+        "keys": shares,
     }
     write_text(folder / "about.json", json.dumps(about) + "\n")
     return Submission(folder)
-
-
-def read_element(folder: Path, index: int) -> Element:
-    """The share of one element."""
-    about = Submission(folder).about()
-    with (folder / "elements.jsonl").open("rb") as stream:
-        stream.seek(about["offsets"][index])
-        line = json.loads(stream.readline())
-    return Element(
-        Resources.model_validate(about["resources"]),
-        tuple(Artifact(**artifact) for artifact in line["artifacts"]),
-        line["kinds"],
-    )
 
 
 def submissions(study: StudyFolder) -> Iterator[Submission]:
@@ -114,12 +85,3 @@ def submissions(study: StudyFolder) -> Iterator[Submission]:
         submission = Submission(about.parent)
         if submission.open:
             yield submission
-
-
-def _line(artifacts: Iterable[Artifact], kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    share = list(artifacts)
-    needed = {key for artifact in share for key in (artifact.key, *artifact.inputs.values())}
-    return {
-        "artifacts": [asdict(artifact) for artifact in share],
-        "kinds": {key: kinds[key] for key in sorted(needed)},
-    }

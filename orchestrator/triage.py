@@ -48,6 +48,9 @@ class Adjustments:
     avoid: tuple[str, ...] = ()  # nodes
 
 
+UNTRIED = Adjustments()
+
+
 def policy(cause: str) -> Policy:
     """Of a cause; one that nobody foresaw is unknown."""
     return POLICIES.get(cause, POLICIES["unknown"])
@@ -66,6 +69,8 @@ def final(attempts: Sequence[Attempt], cluster: LocalCluster | SlurmCluster) -> 
 
 def adjustments(attempts: Sequence[Attempt]) -> Adjustments:
     """What these attempts teach for the next: half the micro-batch, twice the memory or time, other nodes."""
+    if not attempts:
+        return UNTRIED
     count = Counter(attempt["cause"] for attempt in attempts)
     failed_nodes = [attempt["node"] for attempt in attempts if attempt["cause"] == "node failed"]
     return Adjustments(

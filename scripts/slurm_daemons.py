@@ -47,12 +47,23 @@ def processes() -> Iterator[tuple[int, tuple[str, ...]]]:
                 yield int(folder.name), tuple(command.decode(errors="replace").rstrip("\0").split("\0"))
 
 
-def belongs_to_a_job(pid: int) -> bool:
-    """Whether a process was started by a job of this cluster."""
+def belongs_to_a_job(pid: int, node: str = "") -> bool:
+    """Whether a job of this cluster has started the process, on any node or on this one."""
     try:
-        return b"\0SLURM_CLUSTER_NAME=doublings\0" in b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return False
+    here = not node or f"SLURMD_NODENAME={node}".encode() in environment
+    return here and b"SLURM_CLUSTER_NAME=doublings" in environment
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there; one that is dead and not yet buried by its parent is not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def kill(pid: int, sign: signal.Signals) -> None:
@@ -65,15 +76,16 @@ def kill(pid: int, sign: signal.Signals) -> None:
 
 @dataclass(frozen=True)
 class Daemon:
-    """A process that must run: its command, and another that succeeds as soon as it serves."""
+    """A process that must run: a command that nothing else has, its settings, a probe that says it serves."""
 
     name: str
     command: tuple[str, ...]
     probe: tuple[str, ...]
+    settings: tuple[str, ...] = ()
 
     def pids(self) -> list[int]:
-        """The processes of exactly this command: no file with a process id can lie about them."""
-        return [pid for pid, command in processes() if command == self.command]
+        """The processes of this command, with any settings: no file with a process id can lie about it."""
+        return [pid for pid, command in processes() if command[: len(self.command)] == self.command]
 
     def serves(self) -> bool:
         """Whether the probe succeeds."""
@@ -87,7 +99,9 @@ class Daemon:
         said = ROOT / "log" / f"{self.name}.out"
         with said.open("w") as out:
             streams = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out}
-            process = subprocess.Popen(self.command, **streams, start_new_session=True, cwd=ROOT)
+            process = subprocess.Popen(
+                (*self.command, *self.settings), **streams, start_new_session=True, cwd=ROOT
+            )
         wait_until(lambda: process.poll() is not None or self.serves(), PATIENCE)
         if process.poll() is not None or not self.serves():
             words = "\n".join(said.read_text(errors="replace").splitlines()[-15:])
@@ -95,28 +109,37 @@ class Daemon:
 
     def stop(self) -> None:
         """End it, by force if it does not end by itself."""
+        pids = self.pids()
         for sign in (signal.SIGTERM, signal.SIGKILL):
-            for pid in self.pids():
+            for pid in pids:
                 kill(pid, sign)
-            if wait_until(lambda: not self.pids(), 20):
+            if wait_until(lambda: not any(lives(pid) for pid in pids), 20):
                 return
+        raise Failed(f"{self.name} does not end: process {' '.join(map(str, pids))}")
 
 
 def munged() -> Daemon:
     """Who vouches for users between the other daemons."""
     folder, socket = ROOT / "munge", f"--socket={ROOT}/munge/socket"
-    command = ("/usr/sbin/munged", "--foreground", socket)
-    command += tuple(f"--{name}-file={folder}/{name}" for name in ("key", "pid", "seed", "log"))
-    return Daemon("munged", command, ("munge", "--no-input", socket))
+    settings = tuple(f"--{name}-file={folder}/{name}" for name in ("key", "pid", "seed", "log"))
+    return Daemon(
+        "munged", ("/usr/sbin/munged", "--foreground", socket), ("munge", "--no-input", socket), settings
+    )
 
 
 def mariadbd() -> Daemon:
     """The database under the accounting."""
     socket = f"--socket={ROOT}/mariadb/socket"
-    command = ("/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", socket, f"--datadir={ROOT}/mariadb")
-    command += (f"--pid-file={ROOT}/mariadb/pid", f"--init-file={ROOT}/mariadb.sql", "--skip-name-resolve")
-    command += ("--bind-address=127.0.0.1", f"--port={PORTS['mariadb_port']}")
-    return Daemon("mariadbd", command, ("mariadb-admin", "--no-defaults", socket, "ping"))
+    settings = (
+        f"--datadir={ROOT}/mariadb",
+        f"--pid-file={ROOT}/mariadb/pid",
+        f"--init-file={ROOT}/mariadb.sql",
+    )
+    settings += ("--bind-address=127.0.0.1", f"--port={PORTS['mariadb_port']}", "--skip-name-resolve")
+    # Newer ones reserve 8 TiB of addresses for a buffer that may grow, and take seconds to give them back.
+    settings += ("--innodb-buffer-pool-size=128M", "--loose-innodb-buffer-pool-size-max=128M")
+    command = ("/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", socket)
+    return Daemon("mariadbd", command, ("mariadb-admin", "--no-defaults", socket, "ping"), settings)
 
 
 def slurmdbd() -> Daemon:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from orchestrator.settings import Analysis, LocalCluster, Settings
+from orchestrator.settings import Analysis, LocalCluster, Resources, Settings, SlurmCluster
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,6 +38,41 @@ CLUSTER = LocalCluster(
     failures=3,
     save_every=60.0,
     tries={},
+)
+RESOURCES = Resources(
+    cpus=1,
+    gpus=0,
+    nodes=1,
+    memory_gib=2.0,
+    minutes=60.0,
+    partition=None,
+    account=None,
+    qos=None,
+    constraint=None,
+    gres=None,
+    exclude=None,
+    python=None,
+)
+SLURM = SlurmCluster(
+    kind="slurm",
+    name="slurm",
+    flops_per_second=1e9,
+    failures=3,
+    save_every=60.0,
+    tries={},
+    resources=RESOURCES,
+    stages={},
+    models={},
+    target_minutes=5.0,
+    max_parallel=None,
+    max_queued=None,
+    most_minutes=None,
+    most_memory_gib=None,
+    warn_seconds=90,
+    requeue=True,
+    setup=(),
+    sbatch={},
+    driver=None,
 )
 ANALYSIS = Analysis(law="loglinear", metric="accuracy", references=(), compare=(), by_construction="")
 SETTINGS = Settings(

@@ -10,7 +10,7 @@ from orchestrator.specs import SymbolicStrategy
 from tests.experiments.training import base_spec, made_base, source, write_pool
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -19,7 +19,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def inputs(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("inputs")
     strategy = SymbolicStrategy(
         kind="symbolic",

@@ -2,6 +2,7 @@ from collections import Counter
 from itertools import islice
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,3 +86,14 @@ def test_a_text_that_fills_the_context_is_taken_and_one_longer_is_refused_by_nam
     assert len(encode([fits], TOKENIZER, "{query} ->", 8)[0].tokens) == 9
     with pytest.raises(Refused, match=r"row r7 has 3 tokens of prompt and 6 of response.*context of 8"):
         encode([fits, Text("r7", "one two", "three " * 6)], TOKENIZER, "{query} ->", 8)
+
+
+@given(st.lists(st.integers(2, 30), min_size=1, max_size=12), st.integers(1, 15))
+def test_parts_of_a_batch_are_its_rows_with_all_their_targets(lengths: list[int], n_parts: int) -> None:
+    batch = collate([example(number, length) for number, length in enumerate(lengths)])
+    parts = list(batch.parts(n_parts))
+    assert len(parts) <= n_parts
+    assert [name for part in parts for name in names(part)] == names(batch)
+    assert torch.cat([part.targets for part in parts]).equal(batch.targets)
+    inputs = [part.tokens.flatten()[part.answers] for part in parts]
+    assert torch.cat(inputs).equal(batch.tokens.flatten()[batch.answers])

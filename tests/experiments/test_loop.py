@@ -1,3 +1,4 @@
+import copy
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,8 +50,9 @@ class Learner:
     batches: ShuffledBatches
     folder: Path
 
-    def fit(self, recipe: Recipe) -> list[Step]:
-        return fit(self.llama, self.batches, recipe, quiet, Keeper(beside(self.folder), "a learner", quiet))
+    def fit(self, recipe: Recipe, n_parts: int = 1) -> list[Step]:
+        keeper = Keeper(beside(self.folder), "a learner", quiet)
+        return fit(self.llama, self.batches, recipe, quiet, keeper, n_parts)
 
 
 @pytest.fixture
@@ -82,3 +84,15 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(learner: Learner) -> None:
         learner.llama.model.norm.weight[0] = math.inf
     with pytest.raises(NotFiniteError, match=r"at step 1 of 20.*lower train\.learning_rate"):
         learner.fit(RECIPE)
+
+
+@pytest.mark.parametrize("n_parts", [2, 3, 9])
+def test_a_batch_taken_in_parts_teaches_the_same(learner: Learner, tmp_path: Path, n_parts: int) -> None:
+    other = Learner(copy.deepcopy(learner.llama), learner.batches, tmp_path / "other")
+    whole = learner.fit(RECIPE)
+    learner.batches.seek(0)
+    in_parts = other.fit(RECIPE, n_parts)
+    assert [step.loss for step in in_parts] == pytest.approx([step.loss for step in whole], rel=1e-4)
+    assert [step.n_tokens for step in in_parts] == [step.n_tokens for step in whole]
+    for ours, theirs in zip(learner.llama.parameters(), other.llama.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)

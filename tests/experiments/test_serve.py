@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from experiments.serve import cause_of
 
@@ -57,7 +59,8 @@ class Server:
 
     def make(self, kind: str, spec: dict[str, Any], into: Path, **more: Any) -> None:
         """Ask for an artifact whose state lies beside it."""
-        request = {"inputs": {}, "places": {}, "save_every": 60.0, "state": str(into) + ".state", **more}
+        request = {"inputs": {}, "places": {}, "save_every": 60.0, "micro_batches": 1, **more}
+        request["state"] = str(into) + ".state"
         self.send(ask="make", kind=kind, spec=spec, into=str(into), **request)
 
     def ask(self, **request: Any) -> dict[str, Any]:
@@ -167,6 +170,7 @@ class NotFiniteError(RuntimeError):
         (OSError(errno.ENOSPC, "No space left on device"), "disk full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "disk full"),
         (MemoryError(), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of GPU memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
         (ModuleNotFoundError("no module named peft"), "import error"),
         (NotFiniteError("loss not finite"), "loss not finite"),
@@ -181,3 +185,26 @@ def test_a_cause_is_found_behind_what_it_led_to() -> None:
     error = RuntimeError("could not write")
     error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     assert cause_of(error) == "disk full"
+
+
+def test_a_pause_that_comes_late_does_not_touch_the_next_request(server: Server, tmp_path: Path) -> None:
+    server.send(ask="pause")
+    server.make("pool", POOL, tmp_path)
+    assert server.answer()["result"]["n_rows"] == 12
+
+
+@pytest.mark.slow
+def test_a_stage_that_is_paused_answers_the_next_request(server: Server, tmp_path: Path) -> None:
+    model = {**MODEL, "pretrain": {**PRETRAIN, "tokens": 300_000}}
+    server.make("base", {"version": 1, "model": model, "world": WORLD, "decontaminate": []}, tmp_path)
+    assert "step" in server.receive()["note"]
+    server.send(ask="pause")
+    assert "step" in server.answer()["paused"]
+    assert "result" in server.ask(ask="versions")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_to_a_whole_job_do_not_end_a_stage(server: Server, number: int) -> None:
+    server.ask(ask="versions")
+    server.process.send_signal(number)
+    assert "result" in server.ask(ask="versions")
