@@ -66,12 +66,19 @@ def _answer(text: str) -> Written | None:
         if (number := _first_number(tail)) is not None:
             return number
     box = last_box(text)
-    return None if box is None else _first_number(box)
+    return None if box is None else _only_number(box)
 
 
 def _first_number(tail: str) -> Written | None:
     """Of the first line that is not blank."""
     return find(_unspaced(tail.lstrip().partition("\n")[0][:LONGEST_LINE]))
+
+
+def _only_number(box: str) -> Written | None:
+    """Of a box that holds one; more are an expression."""
+    text = _unspaced(box[:LONGEST_LINE])
+    number = find(text)
+    return number if number is not None and _is_unit(text[number.end :]) else None
 
 
 def _unspaced(text: str) -> str:

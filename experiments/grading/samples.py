@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import comb
 from statistics import fmean
 
-from experiments.grading.values import read
+from experiments.grading.values import Leaf, Value, read
 from experiments.grading.verdict import Verdict
 
 Samples = Sequence[Verdict]  # of one item
@@ -58,7 +58,14 @@ def _votes(samples: Samples) -> Counter[object]:
 def _ballot(answer: str) -> object:
     """Wrong answers are the same where they are written the same, spelling of LaTeX aside."""
     value = read(answer)
-    return answer if value is None else replace(value, name="")
+    return answer if value is None else _canonical(value)
+
+
+def _canonical(value: Value) -> object:
+    if isinstance(value, Leaf):
+        return value.text.lower() if value.number is None else value.number
+    parts = tuple(map(_canonical, value.parts))
+    return value.kind, frozenset(Counter(parts).items()) if value.kind == "set" else parts
 
 
 def _majority(votes: Counter[object]) -> float:

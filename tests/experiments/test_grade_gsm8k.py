@@ -101,7 +101,7 @@ def test_a_number_is_read_however_it_is_written(written: str, number: str) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["#### none", "the answer is unknown", "#### 5/0", "#### 1e400", "\\boxed{x}"]
+    "text", ["#### none", "the answer is unknown", "#### 5/0", "#### 1e400", "\\boxed{x}", "\\boxed{x^2+2x}"]
 )
 def test_an_answer_that_is_no_number_is_unparsable(text: str) -> None:
     assert gsm8k.grade(text, ONE, "stop") == Verdict(None, "unparsable")
