@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from experiments.grading import gsm8k, math
 from experiments.grading.processes import Pair, available, judged
@@ -25,6 +26,7 @@ class Answered:
     finish_reason: str
 
 
+@lru_cache(maxsize=10_000)
 def reference_of(rule: AnswerRule, text: str) -> Reference | None:
     """What a full solution or a bare answer asks for under the rule; None where that cannot be read."""
     return gsm8k.reference(text) if rule == "gsm8k" else math.reference(text)

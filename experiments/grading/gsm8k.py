@@ -92,5 +92,7 @@ def _is_unit(text: str) -> bool:
 
 
 def _same(answer: Fraction, expected: Fraction) -> bool:
+    if answer == expected:
+        return True
     tolerance = TOLERANCE if expected.denominator == 1 else min(TOLERANCE * abs(expected), ROUNDING)
     return abs(answer - expected) <= tolerance

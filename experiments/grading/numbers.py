@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 # What is longer than this is no answer to a problem, and slow to compute with.
 LONGEST_NUMBER = 100
@@ -51,14 +52,15 @@ def at_start(text: str) -> Written | None:
 
 def whole(text: str) -> Fraction | None:
     """The value of a text that is one number and nothing else, its thousands grouped rightly if at all."""
-    match = _NUMBER.fullmatch(text)
+    match = _NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
     if match is None or (
         "," in text and not re.search(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])", match["number"] or "")
     ):
         return None
-    return _value(match)
+    return _value(text)
 
 
+@lru_cache(maxsize=100_000)
 def number_text(value: Fraction) -> str:
     """Plain digits: '1080', '-0.5', and '1/3' where decimals do not end."""
     if value.denominator == 1:
@@ -76,17 +78,23 @@ def number_text(value: Fraction) -> str:
 
 
 def _written(match: re.Match[str] | None) -> Written | None:
-    return None if match is None else Written(match[0], _value(match), match.end())
-
-
-def _value(match: re.Match[str]) -> Fraction | None:
-    if len(match[0]) > LONGEST_NUMBER:
+    if match is None:
         return None
+    value = _value(match[0]) if len(match[0]) <= LONGEST_NUMBER else None
+    return Written(match[0], value, match.end())
+
+
+@lru_cache(maxsize=100_000)
+def _value(text: str) -> Fraction | None:
+    """Of a text that is a number; the same few are met again and again."""
+    match = _NUMBER.fullmatch(text)
+    assert match is not None
     size = _size(match)
     power = int((match["power"] or "0").replace("\u2212", "-"))
     if size is None or abs(power) > LARGEST_EXPONENT:
         return None
-    return (-size if match["sign"] not in ("", "+") else size) * Fraction(10) ** power
+    signed = -size if match["sign"] not in ("", "+") else size
+    return signed * Fraction(10) ** power if power else signed
 
 
 def _size(match: re.Match[str]) -> Fraction | None:
