@@ -164,10 +164,7 @@ class SlurmRun:
             attempts = self.saved.ledger.attempts.of(artifact.key) if artifact.key in tried else []
             return resources_for(artifact.kind, models[artifact.key], triage.adjustments(attempts))
 
-        units = packing.units(missing, resources_of, lambda artifact: self.saved.seconds[artifact.key])
-        for unit in units:
-            unit.resources = shapes.with_time_for(unit.resources, unit.seconds, self.cluster.most_minutes)
-        for batch in packing.batches(units, self.cluster.target_minutes * 60):
+        for batch in packing.jobs(self.cluster, missing, resources_of, self.saved.seconds):
             left = list(batch.elements)
             while left:
                 left = left[self._submit_some(batch.resources, left) :]

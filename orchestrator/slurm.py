@@ -181,18 +181,16 @@ def sbatch(script: Path) -> str:
     Raises Refused where Slurm will never take it, SlurmFull where a limit is met, SlurmSilent where nobody
     knows whether it was taken.
     """
-    try:
-        told = ask(["sbatch", "--parsable", str(script)])
-    except SlurmSilent as silence:
-        if _FULL.search(str(silence)):
-            raise SlurmFull(str(silence)) from silence
-        if _UNHEARD.search(str(silence)):
-            raise
-        raise Refused(
-            f"Slurm does not take the job ({silence}): correct conf/cluster or the cluster.* overrides; "
-            f"the script is {script}"
-        ) from silence
+    told = _submitted(["sbatch", "--parsable", str(script)], script).stdout
     return told.strip().partition(";")[0]  # 123;name-of-cluster
+
+
+def would_start(script: Path) -> str:
+    """What Slurm says about when and where a batch script would start; nothing is submitted.
+
+    Raises what `sbatch` raises.
+    """
+    return " ".join(_submitted(["sbatch", "--test-only", str(script)], script).stderr.split())
 
 
 def cancel(job_ids: Sequence[str]) -> None:
@@ -226,6 +224,24 @@ def elements_of(expression: str) -> tuple[int, ...] | None:
 
 def ask(command: Sequence[str], **variables: str) -> str:
     """What a command of Slurm printed. Raises SlurmSilent where it failed or took too long."""
+    return _ran(command, variables).stdout
+
+
+def _submitted(command: Sequence[str], script: Path) -> subprocess.CompletedProcess[str]:
+    try:
+        return _ran(command, {})
+    except SlurmSilent as silence:
+        if _FULL.search(str(silence)):
+            raise SlurmFull(str(silence)) from silence
+        if _UNHEARD.search(str(silence)):
+            raise
+        raise Refused(
+            f"Slurm does not take the job ({silence}): correct conf/cluster or the cluster.* overrides; "
+            f"the script is {script}"
+        ) from silence
+
+
+def _ran(command: Sequence[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     try:
         ran = subprocess.run(
             command,
@@ -241,7 +257,7 @@ def ask(command: Sequence[str], **variables: str) -> str:
         raise SlurmSilent(f"{command[0]} did not answer within {PATIENCE:.0f} s") from None
     if ran.returncode != 0:
         raise SlurmSilent(f"{command[0]}: {' '.join(ran.stderr.split()) or f'exit code {ran.returncode}'}")
-    return ran.stdout
+    return ran
 
 
 def _entry(fields: Sequence[str]) -> Entry:

@@ -69,6 +69,11 @@ class Batch:
 
 def submit_slurm(batch: Batch, cluster: SlurmCluster) -> str:
     """The id of the job or array. Raises what `slurm.sbatch` raises."""
+    return slurm.sbatch(write_script(batch, cluster))
+
+
+def write_script(batch: Batch, cluster: SlurmCluster) -> Path:
+    """The script that sbatch is given, in the folder of the batch."""
     batch.folder.mkdir(parents=True, exist_ok=True)
     executor = submitit.SlurmExecutor(batch.folder)
     executor.update_parameters(**_parameters(batch, cluster))
@@ -77,7 +82,7 @@ def submit_slurm(batch: Batch, cluster: SlurmCluster) -> str:
     surroundings = ["env", f"PYTHONPATH={batch.code}", "PYTHONSAFEPATH=1"]
     script = batch.folder / "submission.sh"
     write_text(script, executor._make_submission_file_text(shlex.join([*surroundings, *batch.command]), ""))
-    return slurm.sbatch(script)
+    return script
 
 
 def _parameters(batch: Batch, cluster: SlurmCluster) -> dict[str, Any]:
