@@ -172,6 +172,8 @@ class Benchmark(Spec):
     role: Literal["in_domain", "out_of_domain"]
     source: Source
     answer: AnswerRule
+    # A template; None: the model's own.
+    prompt: Annotated[str, Field(pattern=r"\{query\}")] | None = None
     max_new_tokens: Count
     likelihood: bool  # also the likelihood of the reference solutions
 
