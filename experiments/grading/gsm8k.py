@@ -1,4 +1,4 @@
-r"""The GSM8K rule: the number after the last '####', else after 'the answer is', else in a \boxed."""
+"""The GSM8K rule: the number after the last '####', else after 'the answer is', else in a box."""
 
 import re
 from dataclasses import dataclass

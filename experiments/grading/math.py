@@ -1,4 +1,4 @@
-r"""The MATH rule: what is in the last \boxed, else after '####' or 'the answer is', by its meaning."""
+"""The MATH rule: what is in the last box, else after '####' or 'the answer is', by its meaning."""
 
 import re
 from dataclasses import dataclass

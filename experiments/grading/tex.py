@@ -1,4 +1,4 @@
-r"""One spelling for what LaTeX can write in many ways, without changing what it says."""
+"""One spelling for what LaTeX can write in many ways, without changing what it says."""
 
 import re
 

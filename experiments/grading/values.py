@@ -1,4 +1,4 @@
-r"""What an answer in LaTeX is made of: numbers, words, expressions; alone, in lists, intervals, matrices."""
+"""What an answer in LaTeX is made of: numbers, words, expressions; alone, in lists, intervals, matrices."""
 
 import re
 from collections.abc import Sequence

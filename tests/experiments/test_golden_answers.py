@@ -1,4 +1,4 @@
-r"""Golden answers to MATH by hand, in both directions, with the reason where two people might differ."""
+"""Golden answers to MATH by hand, in both directions, with the reason where two people might differ."""
 
 import pytest
 

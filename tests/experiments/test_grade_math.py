@@ -1,4 +1,4 @@
-r"""The MATH rule: where an answer stands, how it ended, and that its spelling makes no difference."""
+"""The MATH rule: where an answer stands, how it ended, and that its spelling makes no difference."""
 
 import re
 from collections.abc import Callable
