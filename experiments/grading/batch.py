@@ -14,6 +14,8 @@ Progress = Callable[[int], None]  # is told how many are graded
 
 # Completions between two notes of progress.
 STRIDE = 500
+# What it takes to begin another process is about what so many comparisons take.
+PAIRS_PER_PROCESS = 30
 LONGEST_QUOTE = 60
 
 
@@ -74,7 +76,8 @@ def grade_all(
         n_judged += 1
         progress(len(answers) - round(per_pair * (len(pairs) - n_judged)))
 
-    reasons = dict(zip(pairs, judged(pairs, processes or available(), on_judged), strict=True))
+    processes = processes or min(available(), 1 + len(pairs) // PAIRS_PER_PROCESS)
+    reasons = dict(zip(pairs, judged(pairs, processes, on_judged), strict=True))
     return [
         Verdict(one.pair[1], reasons[one.pair], one.exact) if isinstance(one, math.Undecided) else one
         for one in given
