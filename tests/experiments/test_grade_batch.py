@@ -46,6 +46,7 @@ def test_a_bomb_costs_its_own_limit_and_not_the_batch() -> None:
     assert honest == [reason for *_, reason in HONEST] * len(BOMBS)
 
 
+@pytest.mark.slow
 def test_verdicts_do_not_depend_on_the_number_of_processes() -> None:
     pairs = [(reference, answer) for reference, answer, _ in HONEST * 3]
     assert judged(pairs, processes=1) == judged(pairs, processes=3) == [reason for *_, reason in HONEST * 3]
@@ -119,6 +120,7 @@ def test_progress_is_told_up_to_the_last() -> None:
     assert told[-1] == len(answers)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     lines = [{"completion": f"\\boxed{{{bomb}}}", "reference": "x+1"} for bomb in BOMBS * 20]
     (tmp_path / "bombs.jsonl").write_text("\n".join(map(json.dumps, lines)))
