@@ -54,7 +54,7 @@ class Case:
 
     def _entry(self, state: str) -> slurm.Entry:
         name = self.submission.job_name
-        return slurm.Entry(JOB, (0,), state, "u", 0, "main", datetime.now(), "0:01", "n2", "None", name)
+        return slurm.Entry(JOB, (0,), state, "u", 0, "main", "n2", "None", name)
 
 
 @pytest.fixture
