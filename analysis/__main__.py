@@ -15,6 +15,7 @@ from analysis.curve import as_json
 from analysis.expect import expect_command
 from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
 from analysis.laws import LAWS
+from analysis.metric import THIS_BENCHMARK
 from analysis.power_command import EXAMPLE, power_command
 from analysis.report import report
 from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, stderr, stdout
@@ -82,7 +83,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     columns = Columns(amount, value, tuple(apart), _names(seed, names), items)
     groups = request.groups(frame, columns)
     beside = between(groups, compare, size)
-    told = between_json(beside)
+    told = {"target": THIS_BENCHMARK, **between_json(beside)}
     console = stdout()
     if request.forecasts:
         found = forecast_groups(groups, request)

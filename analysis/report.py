@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare import Transfer, comparison_json
-from analysis.curve import Curve, as_json, estimate_json
+from analysis.curve import Curve, as_json
 from analysis.drawings import drawings_of, drawn
 from analysis.equivalence import equivalence_json
 from analysis.figures import FORMATS
+from analysis.least_squares import estimate_json
 from analysis.page import render
 from analysis.provenance import Provenance, provenance_of
 from analysis.results import Results, results_of

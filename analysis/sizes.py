@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.curve import estimate_json
 from analysis.laws import Floats
-from analysis.least_squares import Estimate, Solution, solve
+from analysis.least_squares import Estimate, Solution, estimate_json, solve
 from orchestrator.refusal import Refused
 
 FORMULA = (
