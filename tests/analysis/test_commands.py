@@ -127,6 +127,44 @@ def test_one_group_with_a_single_amount_says_so_beside_the_others(monkeypatch, c
     assert "all runs have one amount: loglinear needs at least 2" in small["warnings"]
 
 
+def test_fit_draws_the_curves_in_the_format_of_the_name(monkeypatch, capsys, table, tmp_path):
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--column", "single")
+    for name, start in {"curves.pdf": b"%PDF", "curves.png": b"\x89PNG", "curves.pgf": b"% "}.items():
+        code, _, _ = run(monkeypatch, capsys, *arguments, "--figure", tmp_path / "new" / name)
+        assert code == 0
+        assert (tmp_path / "new" / name).read_bytes().startswith(start)
+
+
+def test_fit_writes_every_figure_and_table_into_a_folder(monkeypatch, capsys, table, tmp_path):
+    into = tmp_path / "out"
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--into", into, "--json")
+    _, out, _ = run(monkeypatch, capsys, *arguments, "--law", "auto", "--predict", "4096")
+    predictions = pd.read_csv(into / "predictions.csv")
+    told = [each["predictions"][0]["estimate"] for each in json.loads(out)["fits"]]
+    assert predictions["estimate"].tolist() == pytest.approx(told)
+    assert len(pd.read_parquet(into / "runs.parquet")) == 30
+    assert "\\toprule" in (into / "tables" / "fits.tex").read_text()
+    assert (into / "tables" / "fits.md").read_text().count("\n| ") >= 3
+    drawn = {path.name for path in (into / "figures").iterdir()}
+    assert {"scaling-single.pdf", "residuals-double.svg", "bars-single.pgf", "holdout-double.png"} <= drawn
+
+
+def test_a_figure_of_no_known_format_is_refused_before_anything_is_fitted(
+    monkeypatch, capsys, table, tmp_path
+):
+    code, out, err = run(monkeypatch, capsys, "fit", table, *OPTIONS, "--figure", tmp_path / "curves.gif")
+    assert (code, out) == (2, "")
+    assert err.endswith("curves.gif ends in no format of figures: there is pdf, svg, png, pgf\n")
+    code, _, err = run(monkeypatch, capsys, "fit", table, *OPTIONS, "--column", "triple")
+    assert (code, err) == (2, "no column 'triple': there is single, double\n")
+
+
+def test_a_place_that_cannot_be_written_to_is_refused(monkeypatch, capsys, table):
+    code, _, err = run(monkeypatch, capsys, "fit", table, *OPTIONS, "--figure", table / "curves.png")
+    assert code == 2
+    assert "cannot be written to" in err
+
+
 def test_help_shows_an_example(monkeypatch, capsys):
     for verb in ("fit", "report"):
         code, out, _ = run(monkeypatch, capsys, verb, "--help")
