@@ -1,4 +1,4 @@
-"""The commands of the analysis: `fit` for any table, `report` for a study."""
+"""The commands of the analysis: `fit` and `power` for any table, `report` for a study."""
 
 import json
 import sys
@@ -9,10 +9,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from analysis.between import between, between_json, print_between
 from analysis.chosen import Wishes, chosen_json
 from analysis.curve import as_json
+from analysis.expect import expect_command
 from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
 from analysis.laws import LAWS
+from analysis.metric import THIS_BENCHMARK
+from analysis.power_command import EXAMPLE, power_command
 from analysis.report import report
 from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, stderr, stdout
 from analysis.tidy import Columns, read_table
@@ -56,6 +60,12 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     reach: Annotated[
         float | None, typer.Option(metavar="VALUE", help="Forecast the amount for a value, as in the table.")
     ] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="COL", help="Set the values of this column against each other.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="COL", help="Model sizes (7b, 350M): amount and size together.")
+    ] = None,
     bootstrap: Annotated[
         int, typer.Option(metavar="N", min=0, help="Parameter intervals of laws that bend from N refits.")
     ] = 0,
@@ -69,27 +79,36 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     request = Request.of(law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap)
     frame = read_table(table)
     names = list(frame.columns)
-    columns = Columns(amount, value, _names(by, names), _names(seed, names), items)
+    apart = dict.fromkeys((*_names(by, names), *(name for name in (compare, size) if name is not None)))
+    columns = Columns(amount, value, tuple(apart), _names(seed, names), items)
     groups = request.groups(frame, columns)
+    beside = between(groups, compare, size)
+    told = {"target": THIS_BENCHMARK, **between_json(beside)}
     console = stdout()
     if request.forecasts:
         found = forecast_groups(groups, request)
         refuse_unless_any_fitted([one.curve for one in found], columns)
         if as_machine:
-            typer.echo(json.dumps({"fits": [chosen_json(one) for one in found]}, allow_nan=False))
+            typer.echo(json.dumps({"fits": [chosen_json(one) for one in found], **told}, allow_nan=False))
             return
         curves = [one.curve for one in found]
         as_laws = request.law is not None and request.wishes == Wishes()
         console.print(fit_table(curves) if as_laws else chosen_table(found))
+        print_between(console, beside, request.metric)
         print_notes(console, curves)
         return
     curves = fit_groups(groups, request)
     refuse_unless_any_fitted(curves, columns)
     if as_machine:
-        typer.echo(json.dumps({"fits": [as_json(each) for each in curves]}, allow_nan=False))
+        typer.echo(json.dumps({"fits": [as_json(each) for each in curves], **told}, allow_nan=False))
         return
     console.print(fit_table(curves))
+    print_between(console, beside, request.metric)
     print_notes(console, curves)
+
+
+app.command("power", epilog=EXAMPLE)(power_command)
+app.command("expect", hidden=True)(expect_command)
 
 
 @app.command("report", epilog="Example: doublings report outputs/studies/mini")

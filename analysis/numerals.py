@@ -1,17 +1,20 @@
 """Numbers as people print them."""
 
+from math import floor, isfinite, log10
+
 from analysis.least_squares import Estimate
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "–"
+MOST_DECIMALS = 6
 
 
 def number(value: float | None, decimals: int) -> str:
     """A number with a true minus sign; a dash where there is none."""
     if value is None:
         return NOTHING
-    text = f"{value:.{decimals}f}"
-    return text.removeprefix("-") if float(text) == 0 else text.replace("-", MINUS)
+    text = f"{value:,.{decimals}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", MINUS)
 
 
 def interval(estimate: Estimate, decimals: int) -> str:
@@ -19,6 +22,24 @@ def interval(estimate: Estimate, decimals: int) -> str:
     if estimate.low is None or estimate.high is None:
         return NOTHING
     return f"{number(estimate.low, decimals)} to {number(estimate.high, decimals)}"
+
+
+def decimals_of(estimate: Estimate, otherwise: int) -> int:
+    """As many decimals as give the half-width of the interval two digits; `otherwise` without an interval.
+
+    More would be noise (Guide to the Expression of Uncertainty in Measurement, JCGM 100, 7.2.6).
+    """
+    half = estimate.width / 2
+    if not isfinite(half) or half <= 0:
+        return otherwise
+    return min(max(1 - floor(log10(half)), 0), MOST_DECIMALS)
+
+
+def spread(estimate: Estimate, otherwise: int) -> str:
+    """`9.7 (8.2 to 11.1)`, with the digits that its interval allows."""
+    decimals = decimals_of(estimate, otherwise)
+    ends = "no interval" if estimate.low is None else interval(estimate, decimals)
+    return f"{number(estimate.estimate, decimals)} ({ends})"
 
 
 def p_value(p: float) -> str:

@@ -210,5 +210,5 @@ def _spread(estimate: Estimate, decimals: int, label: str = "") -> str:
     return f"{number(estimate.estimate, decimals)} ({spread})"
 
 
-def _range(amounts: Sequence[int]) -> str:
+def _range(amounts: Sequence[float]) -> str:
     return f"{amounts[0]:,}" if len(amounts) == 1 else f"{amounts[0]:,} to {amounts[-1]:,}"

@@ -112,6 +112,18 @@ def fit(context: typer.Context) -> None:
 
 
 @app.command(context_settings=EVERYTHING)
+def power(context: typer.Context) -> None:
+    """How many seeds, amounts and test items find a difference of slopes; which run says most next.
+
+    doublings power mini --difference 0.5
+    """
+    source, *options = context.args or [""]
+    if source and not source.startswith("-") and not Path(source).is_file():
+        source = str(_verb("study").find(source, Path("outputs")).root)
+    _hand_over("analysis", "power", *([source] if source else []), *options)
+
+
+@app.command(context_settings=EVERYTHING)
 def grade(context: typer.Context) -> None:
     """Grade completions in any JSONL file.
 

@@ -1,112 +1,49 @@
 """Accuracy against amount: runs, fitted lines with their bands, references."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import product
-from typing import Any
-
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.curve import Curve
 from analysis.figures.axes import (
-    abscissa,
     draw_lines,
     label_amounts,
     mark_passes,
-    ordinate,
+    percent_ordinate,
+    say_nothing_measured,
     sideways,
     value_range,
 )
-from analysis.figures.legend import Legend
-from analysis.figures.style import (
-    DOUBLE_COLUMN,
-    LINE_HEIGHT,
-    MUTED,
-    PANEL_HEIGHT,
-    RING,
-    SINGLE_COLUMN,
-    STYLE,
-    look_of,
-    plain,
-)
+from analysis.figures.grid import Frame, panel_grid
+from analysis.figures.legend import curves_legend
+from analysis.figures.style import MUTED, RING, Column, look_of, plain
 from analysis.fitting import Status
-from analysis.metric import ACCURACY
-from analysis.results import Line, Results
-from analysis.words import place
+from analysis.panels import Panel, Panels
 
 BAND_POINTS = 65
 
 
-@dataclass(frozen=True)
-class Panel:
-    """What one pair of axes shows."""
+def scaling(panels: Panels, column: Column) -> Figure:
+    """Runs as marks, each series' law with its 95 % band, references as dotted lines; odd runs are ringed."""
 
-    title: str
-    curves: tuple[Curve, ...]
-    lines: tuple[Line, ...]
+    def draw(axes: Axes, place: int, width: float) -> None:
+        _draw(axes, panels.panels[place], panels, width)
 
-
-def scaling(results: Results) -> Figure:
-    """The scaling figure: a row per setting, a column per benchmark, one ordinate for all."""
-    settings, benchmarks = results.settings(), list(results.roles)
-    panels = [_panel(results, benchmark, setting) for setting, benchmark in product(settings, benchmarks)]
-    return _figure(results, panels, len(benchmarks))
+    frame = Frame(panels.titles, panels.across, panels.abscissa, panels.ordinate)
+    return panel_grid(frame, column, lambda width: curves_legend(panels, width), draw)
 
 
-def scaling_panel(results: Results, benchmark: str, setting: dict[str, Any]) -> Figure:
-    """One panel of the scaling figure on its own, for narrow screens; the same ordinate as in the whole."""
-    return _figure(results, [_panel(results, benchmark, setting)], 1)
-
-
-def _figure(results: Results, panels: Sequence[Panel], columns: int) -> Figure:
-    """Panels row by row under one legend, as high as panels, titles and legend need."""
-    width, rows = DOUBLE_COLUMN if columns > 1 else SINGLE_COLUMN, len(panels) // columns
-    legend = Legend.of(results, width)
-    titles = max(panel.title.count("\n") for panel in panels) + 1
-    height = rows * (PANEL_HEIGHT + titles * LINE_HEIGHT) + legend.rows * LINE_HEIGHT
-    with matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(width, height))
-        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for axes, panel in zip(grid.flat, panels, strict=True):
-            _draw(axes, panel, results)
-        for axes in grid[:, 0]:
-            axes.set_ylabel(ordinate(results))
-        for axes in grid[-1]:
-            axes.set_xlabel(abscissa(results))
-        legend.draw(figure)
-    return figure
-
-
-def _panel(results: Results, benchmark: str, setting: dict[str, Any]) -> Panel:
-    role = results.roles[benchmark].replace("_", " ")
-    where = place(setting, setting)
-    here = {"benchmark": benchmark, **setting}
-    return Panel(
-        title=plain(f"{where}\n{benchmark} ({role})" if where else f"{benchmark} ({role})"),
-        curves=tuple(curve for curve in results.curves if here.items() <= curve.group.items()),
-        lines=results.lines_at(benchmark, setting),
-    )
-
-
-def _draw(axes: Axes, panel: Panel, results: Results) -> None:
-    low, high = value_range(results)
-    axes.set_ylim(low, high)
-    axes.set_title(panel.title, pad=13)
-    for curve in panel.curves:
-        rank = results.strategies.index(curve.group["strategy"])
-        _draw_curve(axes, curve, rank, sideways(rank, len(results.strategies)))
+def _draw(axes: Axes, panel: Panel, panels: Panels, width: float) -> None:
+    axes.set_ylim(*value_range(panels))
+    for name, curve in panel.curves.items():
+        rank = panels.series.index(name)
+        _draw_curve(axes, curve, rank, sideways(rank, len(panels.series)))
     draw_lines(axes, panel.lines)
-    label_amounts(axes, results)
-    mark_passes(axes, results)
-    if results.metric is ACCURACY:
-        axes.yaxis.set_major_formatter("{x:g} %")
-    unsettled = [curve for curve in panel.curves if curve.fit.status is not Status.CONVERGED]
-    told = [plain(f"{curve.group['strategy']}: {curve.fit.status}") for curve in unsettled]
-    told += [] if panel.curves else ["no records yet"]
-    axes.text(0.02, 0.97, "\n".join(told), transform=axes.transAxes, va="top", color=MUTED, fontsize=6)
+    label_amounts(axes, panels.amounts, width)
+    mark_passes(axes, panel.pass_ends, width)
+    percent_ordinate(axes, panels.metric)
+    say_nothing_measured(axes, panel)
+    _tell_status(axes, panel, width)
 
 
 def _draw_curve(axes: Axes, curve: Curve, rank: int, aside: float) -> None:
@@ -125,3 +62,11 @@ def _draw_curve(axes: Axes, curve: Curve, rank: int, aside: float) -> None:
     if means[0].low is not None:
         ends = np.array([(mean.low, mean.high) for mean in means], dtype=np.float64)
         axes.fill_between(grid, ends[:, 0], ends[:, 1], color=look.colour, alpha=0.16, linewidth=0, zorder=1)
+
+
+def _tell_status(axes: Axes, panel: Panel, width: float) -> None:
+    """How a fit ended that did not converge."""
+    unsettled = {name: curve.fit.status for name, curve in panel.curves.items()}
+    told = [f"{name}: {status}" for name, status in unsettled.items() if status is not Status.CONVERGED]
+    text = plain("\n".join(told), width, 6)
+    axes.text(0.02, 0.97, text, transform=axes.transAxes, va="top", color=MUTED, fontsize=6)

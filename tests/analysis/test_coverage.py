@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from analysis.compare import fieller
 from analysis.fitting import Runs, fit
 from analysis.laws import LOGLINEAR
 from analysis.least_squares import Level, solve, t_quantile
+from analysis.pairs import fieller
 
 STUDIES = 4000
 SLOPE = np.array([[0.0, 1.0]])
