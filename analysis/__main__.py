@@ -63,6 +63,9 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     reach: Annotated[
         float | None, typer.Option(metavar="VALUE", help="Forecast the amount for a value, as in the table.")
     ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="With --law auto: what counts as a line, by default 1 point.")
+    ] = None,
     compare: Annotated[
         str | None, typer.Option(metavar="COL", help="Set the values of this column against each other.")
     ] = None,
@@ -87,7 +90,9 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     `per_doubling` is what each doubling of the data buys, `intercept` the value of the line at amount 1.
     """
     files = FitFiles.of(figure, into, column)
-    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap)
+    request = Request.of(
+        law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap
+    ).within(margin)
     frame = read_table(table)
     names = list(frame.columns)
     apart = dict.fromkeys((*_names(by, names), *(name for name in (compare, size) if name is not None)))
@@ -104,7 +109,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
             typer.echo(json.dumps({"fits": [chosen_json(one) for one in found], **told}, allow_nan=False))
             return
         curves = [one.curve for one in found]
-        as_laws = request.law is not None and request.wishes == Wishes()
+        as_laws = request.law is not None and request.wishes == Wishes(margin=margin)
         console.print(fit_table(curves) if as_laws else chosen_table(found))
         print_between(console, beside, request.metric)
         print_notes(console, curves)
