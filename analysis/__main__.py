@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from analysis.chosen import chosen_json
+from analysis.between import between, between_json, print_between
+from analysis.chosen import Wishes, chosen_json
 from analysis.curve import as_json
 from analysis.expect import expect_command
 from analysis.figures import FORMATS
 from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
 from analysis.fit_files import FitFiles
 from analysis.laws import LAWS
+from analysis.metric import THIS_BENCHMARK
 from analysis.notebook import forecast_fits, plain_fits
 from analysis.power_command import EXAMPLE, power_command
 from analysis.report import report
@@ -68,6 +70,15 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     into: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write every figure and table into this folder.")
     ] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="COL", help="Set the values of this column against each other.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="COL", help="Model sizes (7b, 350M): amount and size together.")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Parameter intervals of laws that bend from N refits.")
+    ] = 0,
     as_machine: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
     """Fit accuracy against the logarithm of the amount of data, in any tidy table.
@@ -76,29 +87,36 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     `per_doubling` is what each doubling of the data buys, `intercept` the value of the line at amount 1.
     """
     files = FitFiles.of(figure, into, column)
-    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach)
+    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap)
     frame = read_table(table)
     names = list(frame.columns)
-    columns = Columns(amount, value, _names(by, names), _names(seed, names), items)
+    apart = dict.fromkeys((*_names(by, names), *(name for name in (compare, size) if name is not None)))
+    columns = Columns(amount, value, tuple(apart), _names(seed, names), items)
     groups = request.groups(frame, columns)
+    beside = between(groups, compare, size)
+    told = {"target": THIS_BENCHMARK, **between_json(beside)}
     console = stdout()
     if request.forecasts:
         found = forecast_groups(groups, request)
         refuse_unless_any_fitted([one.curve for one in found], columns)
         files.write(forecast_fits(groups, found, amount))
         if as_machine:
-            typer.echo(json.dumps({"fits": [chosen_json(one) for one in found]}, allow_nan=False))
+            typer.echo(json.dumps({"fits": [chosen_json(one) for one in found], **told}, allow_nan=False))
             return
-        console.print(chosen_table(found))
-        print_notes(console, [one.curve for one in found])
+        curves = [one.curve for one in found]
+        as_laws = request.law is not None and request.wishes == Wishes()
+        console.print(fit_table(curves) if as_laws else chosen_table(found))
+        print_between(console, beside, request.metric)
+        print_notes(console, curves)
         return
     curves = fit_groups(groups, request)
     refuse_unless_any_fitted(curves, columns)
     files.write(plain_fits(groups, curves, amount))
     if as_machine:
-        typer.echo(json.dumps({"fits": [as_json(each) for each in curves]}, allow_nan=False))
+        typer.echo(json.dumps({"fits": [as_json(each) for each in curves], **told}, allow_nan=False))
         return
     console.print(fit_table(curves))
+    print_between(console, beside, request.metric)
     print_notes(console, curves)
 
 

@@ -8,7 +8,7 @@ from scipy import optimize, special
 
 from analysis.fitting import Runs
 from analysis.laws import Floats
-from analysis.least_squares import Estimate, Level, t_interval
+from analysis.least_squares import Estimate, Level, estimate_json, t_interval
 from analysis.metric import POINTS_PER_FRACTION
 
 # Shares are kept this far from 0 and 1, where a binomial has no variance to weigh by.
@@ -54,13 +54,10 @@ def cross_checks(runs: Runs) -> CrossChecks | None:
 def cross_checks_json(found: CrossChecks) -> dict[str, Any]:
     """The cross-checks for machines: slopes in points per doubling."""
 
-    def interval(one: Estimate | None) -> dict[str, float | None] | None:
-        return None if one is None else {"estimate": one.estimate, "low": one.low, "high": one.high}
-
     return {
-        "quasi_binomial": interval(found.quasi_binomial),
+        "quasi_binomial": estimate_json(found.quasi_binomial),
         "dispersion": found.dispersion,
-        "beta_binomial": interval(found.beta_binomial),
+        "beta_binomial": None if found.beta_binomial is None else estimate_json(found.beta_binomial),
         "correlation": found.correlation,
     }
 

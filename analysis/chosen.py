@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from analysis.averages import Averages, averages
-from analysis.curve import Curve, as_curve, as_json, estimate_json
+from analysis.curve import Curve, as_curve, as_json
 from analysis.fitting import Fit, Runs, fit, ordered
 from analysis.forecast import FAR, Choice, aicc, choose
 from analysis.holdout import Trial, forecast
 from analysis.laws import LAWS, AnyLaw, Floats
-from analysis.least_squares import UNKNOWN, Estimate
+from analysis.least_squares import UNKNOWN, Estimate, estimate_json
 from analysis.metric import Metric
 from analysis.reach import Reached, reach
 from analysis.tidy import Group

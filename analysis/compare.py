@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.fitting import SUBSET_LUCK
 from analysis.laws import Floats
-from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, solve
+from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, estimate_json, solve
 from analysis.pairs import Pair, bring_together, paired_runs, ratio
 
 UNPAIRED = "no amount and seed in common: compared as independent runs"
@@ -58,7 +58,7 @@ def compare(
     in a subset (`docs/statistics.md`). Without a shared run, lines of their own are compared.
     """
     both = paired_runs(first, second)
-    pair = bring_together(first, second)
+    pair = bring_together(both, first, second)
     shared = sorted({*first["amount"]} & {*second["amount"]})
     if both.empty:
         average, n_chains = UNKNOWN, 0
@@ -96,6 +96,22 @@ def adjusted(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return found
 
 
+def comparison_json(one: Comparison) -> dict[str, Any]:
+    """A comparison for machines; `p_holm` are adjusted over the comparisons of its group."""
+    return {
+        **one.group,
+        "first": one.first,
+        "second": one.second,
+        "amounts": list(one.amounts),
+        "n_chains": one.n_chains,
+        "average": estimate_json(one.average),
+        "at_largest": estimate_json(one.at_largest),
+        "per_doubling": estimate_json(one.per_doubling),
+        "p_holm": {"average": one.p_average, "per_doubling": one.p_per_doubling},
+        "notes": list(one.notes),
+    }
+
+
 def holm(chances: Sequence[float | None]) -> list[float | None]:
     """Holm's (1979) step-down p-values over those that are known."""
     known = sorted((p, place) for place, p in enumerate(chances) if p is not None)
@@ -114,7 +130,7 @@ def transfer(
 
     `names` are the benchmarks in and out of domain; the tables are as for `compare`.
     """
-    pair = bring_together(outside, inside)
+    pair = bring_together(paired_runs(outside, inside), outside, inside)
     if pair is None or not pair.paired:
         few = "fewer than two amounts have both benchmarks"
         return Transfer(group, *names, inside=UNKNOWN, outside=UNKNOWN, ratio=UNKNOWN, notes=(few,))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.least_squares import UNKNOWN, Estimate
+from analysis.least_squares import UNKNOWN, Estimate, estimate_json
 from analysis.numerals import number
-from analysis.pairs import Pair, bring_together, ratio
+from analysis.pairs import Pair, bring_together, paired_runs, ratio
 
 # Slopes that differ at this level make the ratio a function of the amount.
 PARALLEL_CHANCE = 0.05
@@ -51,7 +51,7 @@ def data_equivalence(
     group: dict[str, Any], names: tuple[str, str], first: pd.DataFrame, second: pd.DataFrame
 ) -> DataEquivalence:
     """Compare two tables of runs (`analysis.pairs.paired_runs`) by the amounts that reach the same value."""
-    pair = bring_together(first, second)
+    pair = bring_together(paired_runs(first, second), first, second)
     if pair is None:
         few = "lines through both take two amounts each, shared where seeds are"
         return DataEquivalence(group, *names, UNKNOWN, UNKNOWN, (), (few,))
@@ -60,6 +60,23 @@ def data_equivalence(
     at = tuple(_inside(pair, first, second))
     found = DataEquivalence(group, *names, overall, pair.difference.slope.estimate(), at, ())
     return DataEquivalence(group, *names, overall, found.slope_difference, at, tuple(_notes(found, pair)))
+
+
+def equivalence_json(one: DataEquivalence) -> dict[str, Any]:
+    """An equivalence for machines; ends are null where the ratio is not identified."""
+    return {
+        **one.group,
+        "first": one.first,
+        "second": one.second,
+        "ratio": estimate_json(one.overall),
+        "parallel": one.parallel,
+        "at": [
+            {"amount": each.amount, "value": each.value, "ratio": estimate_json(each.ratio)}
+            for each in one.at
+        ],
+        "sentence": worth(one),
+        "notes": list(one.notes),
+    }
 
 
 def worth(one: DataEquivalence) -> str:

@@ -6,9 +6,8 @@ from pathlib import Path
 import typer
 from pydantic import ValidationError
 
-from analysis.items import THIS_BENCHMARK
 from analysis.measured import measured_in_study
-from analysis.metric import ACCURACY, METRICS, POINTS_PER_FRACTION, Metric
+from analysis.metric import ACCURACY, METRICS, POINTS_PER_FRACTION, THIS_BENCHMARK, Metric
 from analysis.power import POWER, Design, Scatter, half_width, smallest_difference
 from analysis.study import read_study
 from orchestrator.expectation import Expectation, Expected, Planned

@@ -1,15 +1,16 @@
 """What `doublings fit` was asked for, checked, and carried out over the groups of a table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from rich.progress import track
 
+from analysis.bootstrap import bootstrapped
 from analysis.chosen import Chosen, Wishes, chosen
 from analysis.curve import Curve, curve
 from analysis.fitting import Status
-from analysis.laws import LAWS, LOGLINEAR, AnyLaw, CurvedLaw
+from analysis.laws import LAWS, LOGLINEAR, AnyLaw, CurvedLaw, Law
 from analysis.metric import ACCURACY, LOSS, POINTS_PER_FRACTION, Metric
 from analysis.terminal import stderr
 from analysis.tidy import ABOVE_ZERO, PERCENT, Columns, Group, accuracy_groups, loss_groups
@@ -24,16 +25,27 @@ MANY_SEARCHES = 10
 
 @dataclass(frozen=True)
 class Request:
-    """The law (None: the one that forecasts best), the metric and its scale, and what shall be forecast."""
+    """The law (None: the one that forecasts best), the metric and its scale, and what shall be forecast.
+
+    Parameters of laws that bend get bootstrap intervals from so many refits; 0: profile intervals.
+    """
 
     law: AnyLaw | None
     metric: Metric
     scale: float  # value of a perfect accuracy in the table; 1 for losses
     wishes: Wishes
+    n_refits: int
 
     @classmethod
     def of(
-        cls, law: str, metric: str, *, percent: bool, predict: str | None, reach: float | None
+        cls,
+        law: str,
+        metric: str,
+        *,
+        percent: bool,
+        predict: str | None,
+        reach: float | None,
+        bootstrap: int,
     ) -> "Request":
         """From the words of the command line. Raises Refused where they make no sense."""
         if law not in (AUTO, *LAWS):
@@ -48,12 +60,12 @@ class Request:
             raise Refused(f"--law {law} is for accuracies, which end at 1: choose another law for a loss")
         scale = PERCENT if percent else 1.0
         wishes = Wishes(_amounts(predict), _value(reach, measured, scale))
-        return cls(given, measured, scale, wishes)
+        return cls(given, measured, scale, wishes, bootstrap)
 
     @property
     def forecasts(self) -> bool:
-        """Whether held-out amounts have to be looked at."""
-        return self.law is None or bool(self.wishes.amounts) or self.wishes.value is not None
+        """Whether held-out amounts are looked at: always but for a line that is only to be fitted."""
+        return not isinstance(self.law, Law) or self.wishes != Wishes()
 
     def groups(self, table: pd.DataFrame, columns: Columns) -> list[Group]:
         """The groups of the table, refused where the law cannot take their amounts or values."""
@@ -67,16 +79,17 @@ class Request:
 
 
 def fit_groups(groups: Sequence[Group], request: Request) -> list[Curve]:
-    """The law given, fitted to each group."""
-    assert request.law is not None
-    many = MANY_LINES if request.law is LOGLINEAR else MANY_SEARCHES
-    bar = track(groups, "fitting", console=stderr(), transient=True, disable=len(groups) < many)
+    """The line given, fitted to each group."""
+    assert isinstance(request.law, Law)
+    bar = track(groups, "fitting", console=stderr(), transient=True, disable=len(groups) < MANY_LINES)
     return [curve(group.key, group.runs, request.law, request.metric, group.notes) for group in bar]
 
 
 def forecast_groups(groups: Sequence[Group], request: Request) -> list[Chosen]:
     """The law given or chosen, and its forecasts, for each group."""
     found = chosen(groups, request.metric, request.law, request.wishes)
+    if request.n_refits:
+        found = (_bootstrapped(one, request.n_refits) for one in found)
     bar = track(
         found,
         "fitting",
@@ -86,6 +99,10 @@ def forecast_groups(groups: Sequence[Group], request: Request) -> list[Chosen]:
         disable=len(groups) < MANY_SEARCHES,
     )
     return list(bar)
+
+
+def _bootstrapped(one: Chosen, n_refits: int) -> Chosen:
+    return replace(one, curve=replace(one.curve, fit=bootstrapped(one.curve.fit, n_refits)))
 
 
 def refuse_unless_any_fitted(curves: Sequence[Curve], columns: Columns) -> None:

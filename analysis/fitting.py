@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,7 @@ class Fit:
     lack_of_fit: LackOfFit | None
     solution: Solution | None  # of a curved law: residuals and leverages, in the unit of the values
     searched: Searched | None = None  # curved laws only
+    intervals: Literal["t", "profile", "bootstrap"] = "t"  # of the parameters
 
     @property
     def residual_sd(self) -> float | None:
@@ -155,6 +157,7 @@ def _fit_curved(law: CurvedLaw, runs: Runs, metric: Metric, found: Optima | None
         lack_of_fit=_lack_of_fit(groups, runs.values, solution),
         solution=solution,
         searched=searched,
+        intervals="profile",
     )
 
 

@@ -19,6 +19,8 @@ from analysis.metric import Metric
 FAR = 4.0
 # Fewer held-out errors than this say no more about their own spread than this many do.
 FEWEST_ERRORS = 2
+# What arithmetic leaves of equal values, as a share of them.
+ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
@@ -118,29 +120,40 @@ def aicc(means: Averages, law: AnyLaw, fitted: Floats) -> float | None:
 def _own(trial: Trial, row: int) -> Trial:
     here = np.array([row])
     optima = None if trial.optima is None else trial.optima.take(here)
-    return Trial(trial.candidate, trial.linear[here], optima, trial.errors[here])
+    return Trial(trial.candidate, trial.n_amounts, trial.linear[here], optima, trial.errors[here])
 
 
 def _choice(
     means: Averages, metric: Metric, tried: tuple[Trial, ...], score: Floats, takeoff: Floats
 ) -> Choice:
     noise = means.noise / np.sqrt(float(means.counts.mean()))
-    weights = _weights(tried, score, noise, takeoff)
+    believed = _believed(tried, score, means)
+    weights = _weights(tried, believed, noise, takeoff)
     held_out = pairs(len(means.amounts))
     ahead = horizons(means.x[None], held_out)[0]
     growth, n_errors = _growth(tried, weights, np.array([one.weight for one in held_out]), ahead)
-    rivals = _rivals(score, len(held_out), noise, means)
+    rivals = _rivals(believed, len(held_out), noise)
     return Choice(
         metric=metric,
         means=means,
         tried=tried,
         scores=score,
         weights=weights,
-        chosen=_simplest(tried, score, rivals),
+        chosen=_simplest(tried, believed, rivals),
         rivals=rivals,
         growth=growth,
         n_errors=n_errors,
     )
+
+
+def _believed(tried: Sequence[Trial], score: Floats, means: Averages) -> Floats:
+    """Errors that are rounding count as none; without any, so does a law that meets all runs, some to spare."""
+    targets = means.targets
+    rounding = max(EXACT * float(np.ptp(targets)), ROUNDING * float(np.abs(targets).max()))
+    if (score <= rounding).any():
+        return np.where(score <= rounding, 0.0, score)
+    exact = np.array([bool(one.exact[0]) and means.noise <= rounding for one in tried])
+    return np.where(exact, 0.0, score)
 
 
 def _weights(tried: Sequence[Trial], score: Floats, noise: float, takeoff: Floats) -> Floats:
@@ -155,7 +168,7 @@ def _weights(tried: Sequence[Trial], score: Floats, noise: float, takeoff: Float
         return alone
     floor = score[known].min() ** 2 + noise**2
     squares = np.where(known, score, np.inf) ** 2 + floor
-    raw = np.where(known, trust / np.maximum(squares, np.finfo(float).tiny), 0.0)
+    raw = np.where(squares == 0, trust, 0.0) if floor == 0 else np.where(known, trust / squares, 0.0)
     weights: Floats = raw / raw.sum()
     return weights
 
@@ -186,16 +199,15 @@ def _growth(
     return float(np.sqrt(mean_square)), int(known.sum())
 
 
-def _rivals(score: Floats, n_errors: int, noise: float, means: Averages) -> tuple[int, ...]:
+def _rivals(score: Floats, n_errors: int, noise: float) -> tuple[int, ...]:
     """Candidates whose mean squared error is within one standard error of the best one's, or within noise.
 
     The relative standard error of a mean of n squares of normal errors is the root of 2 / n.
     """
     if not np.isfinite(score).any():
         return ()
-    exact = EXACT * float(np.ptp(means.targets))
     best = float(score[np.isfinite(score)].min())
-    most = best**2 * (1 + np.sqrt(2 / n_errors)) + noise**2 + exact**2
+    most = best**2 * (1 + np.sqrt(2 / n_errors)) + noise**2
     return tuple(np.flatnonzero(score**2 <= most).tolist())
 
 

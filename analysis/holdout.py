@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.averages import Averages
 from analysis.laws import FORECASTERS, AnyLaw, CurvedLaw, Floats, Law
+from analysis.least_squares import EXACT
 from analysis.metric import Metric
 from analysis.problems import Problems
 from analysis.projection import Optima, fitted_at, optimise
@@ -23,6 +25,8 @@ DECAY = 0.7
 ENOUGH = 0.5
 # Doublings ahead at which it is seen whether a candidate takes off.
 AHEAD = 2.0
+# Below this share of the sum of squares a residual sum is what arithmetic leaves.
+EXACT_SHARE = 1e-22
 # A forecast loss is kept above this share of the smallest measured one.
 SMALLEST_SHARE = 1e-3
 
@@ -53,9 +57,19 @@ class Trial:
     """
 
     candidate: Candidate
+    n_amounts: int
     linear: Floats  # (B, p)
     optima: Optima | None  # of a curved law
     errors: Floats
+
+    @property
+    def exact(self) -> NDArray[np.bool_]:
+        """(B,): a search that meets more amounts than it has parameters, up to rounding."""
+        law = self.candidate.law
+        if self.optima is None or self.candidate.last_amounts or self.n_amounts <= law.n_free:
+            return np.zeros(len(self.linear), dtype=bool)
+        exact: NDArray[np.bool_] = self.optima.relative < EXACT_SHARE
+        return exact
 
 
 def candidates(metric: Metric, n_amounts: int, law: AnyLaw | None = None) -> list[Candidate]:
@@ -164,7 +178,8 @@ def _trial(candidate: Candidate, data: _Batch, fits: Mapping[_Window, _Fits]) ->
             ahead = fits[window].values[:, pair.target]
             scaled = ahead if data.logs is None else np.log(ahead)
             errors[:, place] = scaled - data.targets[:, pair.target]
-    return Trial(candidate, fits[everything].linear, fits[everything].optima, errors)
+    final = fits[everything]
+    return Trial(candidate, data.n_amounts, final.linear, final.optima, errors)
 
 
 def _window(candidate: Candidate, end: int) -> _Window | None:
@@ -241,7 +256,7 @@ def takeoffs(tried: Sequence[Trial], groups: Sequence[Averages], metric: Metric)
     """How many times faster than ever between neighbouring amounts a candidate changes ahead, (C, B)."""
     data = _Batch.of(groups)
     steepest = np.abs(np.diff(data.targets, axis=1) / np.diff(data.x, axis=1)).max(axis=1, initial=0)
-    steepest = np.maximum(steepest, np.finfo(float).tiny)
+    steepest = np.maximum(steepest, EXACT * np.abs(data.targets).max(axis=1) + np.finfo(float).tiny)
     ahead = np.exp2(data.x[:, -1:] + np.array([0.0, AHEAD]))
     rows = []
     for trial in tried:

@@ -56,6 +56,11 @@ class Estimate:
         return float(2 * special.stdtr(self.degrees_of_freedom, -t))
 
 
+def estimate_json(estimate: Estimate) -> dict[str, float | None]:
+    """An estimate with the ends of its 95 % interval, for machines."""
+    return {"estimate": estimate.estimate, "low": estimate.low, "high": estimate.high}
+
+
 UNKNOWN = Estimate(None, None, None, None)
 
 

@@ -12,12 +12,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis.chosen import Chosen
-from analysis.curve import Curve, as_json, estimate_json
+from analysis.compare import comparison_json
+from analysis.curve import Curve, as_json
 from analysis.drawings import Drawing, drawings_of, panel_drawings
 from analysis.figures import Column, residuals_of
 from analysis.fit_command import Request, fit_groups, forecast_groups
+from analysis.least_squares import estimate_json
 from analysis.panels import Shown, table_panels
-from analysis.report import comparison_json, transfer_json
+from analysis.report import transfer_json
 from analysis.results import Results, results_of
 from analysis.study import read_study
 from analysis.tidy import Columns, Group, read_table
@@ -40,16 +42,18 @@ def fit(  # noqa: PLR0913 (one argument per option of the command)
     metric: str = "accuracy",
     predict: Sequence[float] = (),
     reach: float | None = None,
+    bootstrap: int = 0,
 ) -> "Fits":
     """Fit accuracy or loss against amount in any tidy table, one row per run, as `doublings fit` does.
 
     `by` names the columns whose values have a fit each, `seed` those that tell replicates apart, `items` a
     column or the number of test items, `predict` amounts to forecast, `reach` the value whose amount is
-    asked for; `law="auto"` chooses the law that forecasts best. Accuracies come out in points (percent
+    asked for, `bootstrap` how many refits the intervals of laws that bend shall come from; `law="auto"`
+    chooses the law that forecasts best. Accuracies come out in points (percent
     points). Raises Refused with row, column and remedy for a table that cannot be used.
     """
     amounts = ",".join(str(float(each)) for each in predict) or None
-    request = Request.of(law, metric, percent=percent, predict=amounts, reach=reach)
+    request = Request.of(law, metric, percent=percent, predict=amounts, reach=reach, bootstrap=bootstrap)
     frame = table.rename(columns=str) if isinstance(table, pd.DataFrame) else read_table(Path(table))
     columns = Columns(amount, value, _names(by), _names(seed), None if items is None else str(items))
     groups = request.groups(frame.reset_index(drop=True), columns)

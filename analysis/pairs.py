@@ -8,8 +8,6 @@ import pandas as pd
 from analysis.laws import Floats
 from analysis.least_squares import UNKNOWN, Estimate, Level, Solution, solve, t_quantile
 
-KEYS = ["amount", "chain"]
-
 
 @dataclass(frozen=True)
 class Combination:
@@ -67,14 +65,13 @@ def paired_runs(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
     Both tables have columns `amount`, `chain` (a name, missing where unknown) and `value`.
     """
-    one, two = (rows[[*KEYS, "value"]].dropna() for rows in (first, second))
-    both = one.merge(two, on=KEYS, suffixes=("_first", "_second")).sort_values(KEYS, ignore_index=True)
-    return both.rename(columns={"value_first": "first", "value_second": "second"})
+    one, two = (_by_run(rows) for rows in (first, second))
+    rows = [(*run, one[run], two[run]) for run in sorted(one.keys() & two.keys())]
+    return pd.DataFrame(rows, columns=["amount", "chain", "first", "second"])
 
 
-def bring_together(first: pd.DataFrame, second: pd.DataFrame) -> Pair | None:
-    """The pair of two tables of runs, see `paired_runs`; None where a line takes more amounts."""
-    both = paired_runs(first, second)
+def bring_together(both: pd.DataFrame, first: pd.DataFrame, second: pd.DataFrame) -> Pair | None:
+    """The pair of two tables of runs with their `paired_runs`; None where a line takes more amounts."""
     if both["amount"].nunique() >= 2:
         return _paired(both)
     if both.empty and all(rows["amount"].nunique() >= 2 for rows in (first, second)):
@@ -111,6 +108,16 @@ def fieller(numerator: float, denominator: float, covariance: Floats, t: float) 
         return None
     root = np.sqrt(max(b**2 - a * c, 0.0))
     return float((b - root) / a), float((b + root) / a)
+
+
+def _by_run(rows: pd.DataFrame) -> dict[tuple[float, str], float]:
+    """Values by amount and chain, those that have both."""
+    columns = (rows[name].tolist() for name in ("amount", "chain", "value"))
+    return {
+        (amount, chain): value
+        for amount, chain, value in zip(*columns, strict=True)
+        if isinstance(chain, str) and value == value
+    }
 
 
 def _paired(both: pd.DataFrame) -> Pair:

@@ -97,7 +97,7 @@ def profile(law: CurvedLaw, problem: Problems, bounds: Bounds, centre: Centre, r
         shapes=shapes,
         linear=solved.linear,
         rise=solved.objective - centre.objective,
-        spread=_inverse_squares(columns),
+        spread=inverse_squares(columns),
     )
 
 
@@ -135,7 +135,7 @@ def _directions(n_shapes: int, n_rays: int) -> Floats:
     return unit
 
 
-def _inverse_squares(columns: Floats) -> Floats:
+def inverse_squares(columns: Floats) -> Floats:
     """(columns' columns)^-1 (G, p, p); what a column at a bound does not move has no variance."""
     lengths = np.sqrt((columns**2).sum(axis=1))
     safe = np.where(lengths > 0, lengths, 1.0)

@@ -96,7 +96,7 @@ def optimise(law: CurvedLaw, problems: Problems, bounds: Bounds) -> Optima:
     scale = np.vecdot(omega * response, response) if problems.logs is not None else total
     tolerance = AGREE * lowest + AGREE_EXACT * scale
     agreeing = (objective <= (lowest + tolerance)[:, None]).sum(axis=1)
-    return replace(_settled(law, problems, bounds, shapes), n_starts=n_starts, agreeing=agreeing)
+    return replace(refit(law, problems, bounds, shapes), n_starts=n_starts, agreeing=agreeing)
 
 
 def fitted_at(law: CurvedLaw, x: Floats, shapes: Floats, linear: Floats) -> Floats:
@@ -114,14 +114,14 @@ def solved_at(law: CurvedLaw, problems: Problems, bounds: Bounds, shapes: Floats
     return solved
 
 
-def gradients_at(law: CurvedLaw, x: Floats, optimum: Optima) -> Floats:
-    """Derivatives (A, p + q) of one fit's values at log2 amounts (A,), by linear parameters and shapes."""
-    basis = law.basis(x[None], optimum.shapes)[0]
-    steps = np.eye(optimum.shapes.shape[1]) * WIDE_STEP
-    rows, linear = np.tile(x, (len(steps), 1)), np.repeat(optimum.linear, len(steps), axis=0)
-    ahead = fitted_at(law, rows, optimum.shapes + steps, linear)
-    behind = fitted_at(law, rows, optimum.shapes - steps, linear)
-    return np.column_stack([basis, ((ahead - behind) / (2 * WIDE_STEP)).T])
+def gradients_at(law: CurvedLaw, x: Floats, optima: Optima) -> Floats:
+    """Derivatives (B, A, p + q) of the fits' values at log2 amounts (B, A): linear parameters, then shapes."""
+    columns = list(np.moveaxis(law.basis(x, optima.shapes), -1, 0))
+    for step in np.eye(optima.shapes.shape[1]) * WIDE_STEP:
+        ahead = fitted_at(law, x, optima.shapes + step, optima.linear)
+        behind = fitted_at(law, x, optima.shapes - step, optima.linear)
+        columns.append((ahead - behind) / (2 * WIDE_STEP))
+    return np.stack(columns, axis=-1)
 
 
 def curvature_at(law: CurvedLaw, problems: Problems, bounds: Bounds, optima: Optima) -> Floats:
@@ -132,8 +132,11 @@ def curvature_at(law: CurvedLaw, problems: Problems, bounds: Bounds, optima: Opt
     return _normal(search, optima.shapes, solved)[1]
 
 
-def _settled(law: CurvedLaw, problems: Problems, bounds: Bounds, shapes: Floats) -> Optima:
-    """On the log scale the working weights follow the fit until it stands still."""
+def refit(law: CurvedLaw, problems: Problems, bounds: Bounds, shapes: Floats) -> Optima:
+    """The optimum of each problem next to the shapes (B, q) it is started from.
+
+    On the log scale the working weights follow the fit until it stands still.
+    """
     limits = law.limits(problems.finite_x)
     fitted: Floats | None = None
     for _ in range(1 if problems.logs is None else LOG_ROUNDS):

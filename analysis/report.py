@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.compare import Comparison, Transfer
-from analysis.curve import Curve, as_json, estimate_json
+from analysis.compare import Transfer, comparison_json
+from analysis.curve import Curve, as_json
 from analysis.drawings import drawings_of, drawn
+from analysis.equivalence import equivalence_json
 from analysis.figures import FORMATS
 from analysis.files import parquet, write_bytes
+from analysis.least_squares import estimate_json
 from analysis.page import render
 from analysis.provenance import Provenance, provenance_of
 from analysis.results import Results, results_of
@@ -79,6 +81,7 @@ def summarise(results: Results, provenance: Provenance, told: list[Answer]) -> d
             for line in results.lines
         ],
         "comparisons": [comparison_json(one) for one in results.comparisons],
+        "equivalences": [equivalence_json(one) for one in results.equivalences],
         "targets": targets_json(results.targets),
         "transfers": [transfer_json(one) for one in results.transfers],
         "notes": list(results.notes),
@@ -91,21 +94,6 @@ def _fit_json(curve: Curve) -> dict[str, Any]:
     levels = {name: one.level and one.level.value for name, one in curve.fit.parameters.items()}
     tested = test and {"F": test.F, "df": [test.df_between, test.df_within], "p": test.p}
     return {**as_json(curve), "interval": levels, "lack_of_fit": tested}
-
-
-def comparison_json(one: Comparison) -> dict[str, Any]:
-    """A comparison for machines; what could not be estimated is null."""
-    return {
-        **one.group,
-        "first": one.first,
-        "second": one.second,
-        "amounts": list(one.amounts),
-        "n_chains": one.n_chains,
-        "average": estimate_json(one.average),
-        "at_largest": estimate_json(one.at_largest),
-        "per_doubling": estimate_json(one.per_doubling),
-        "notes": list(one.notes),
-    }
 
 
 def transfer_json(one: Transfer) -> dict[str, Any]:

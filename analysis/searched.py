@@ -79,7 +79,7 @@ class Searched:
         values = [*self.linear.tolist(), *natural.tolist()]
         contrasts = np.eye(p + q)
         contrasts[p:, p:] = self._natural_gradients()
-        reaches = [(0.0, Level.RUN)] * (p + q) if self.profile is None else self._reaches(contrasts)
+        reaches = [(0.0, Level.RUN)] * (p + q) if self.profile is None else self.reaches(contrasts)
         return {
             parameter.name: self._parameter(place, values[place], *reaches[place])
             for place, parameter in enumerate(self.law.parameters)
@@ -93,7 +93,7 @@ class Searched:
         with np.errstate(divide="ignore"):
             x = np.log2(amounts)
         rows = self.profile.basis_at(x)
-        reaches = self._reaches(gradients_at(self.law, x, self.optimum))
+        reaches = self.reaches(gradients_at(self.law, x[None], self.optimum)[0])
         least, most = self.metric.range
         estimates = []
         for value, row, (reach, level) in zip(values, rows, reaches, strict=True):
@@ -110,7 +110,7 @@ class Searched:
         problem, bounds = self.means.problem(), bounds_of(self.law, self.metric)
         curvature = curvature_at(self.law, problem, bounds, self.optimum)[0]
         centre = Centre(self.coordinates, float(self.optimum.objective[0]), curvature)
-        return profile(self.law, problem, bounds, centre, max(self._run_reach, np.finfo(float).tiny))
+        return profile(self.law, problem, bounds, centre, max(self.run_reach, np.finfo(float).tiny))
 
     @property
     def search(self) -> Search:
@@ -131,26 +131,26 @@ class Searched:
         )
 
     @property
-    def _run_reach(self) -> float:
+    def run_reach(self) -> float:
         """Root of the rise of the objective that ends the run-level interval."""
         quantile = t_quantile(float(self.degrees_of_freedom))
         return float(quantile * np.sqrt(self.residual_sum / self.degrees_of_freedom))
 
-    def _reaches(self, contrasts: Floats) -> list[tuple[float, Level]]:
+    def reaches(self, contrasts: Floats) -> list[tuple[float, Level]]:
         """How far the objective may rise for parameters or values with these derivatives (n, p + q).
 
         The wider of two: runs, or chains where there are enough of them and they widen the linearised fit's
         interval.
         """
         if self.linearised is None:
-            return [(self._run_reach, Level.RUN)] * len(contrasts)
+            return [(self.run_reach, Level.RUN)] * len(contrasts)
         levels = self.linearised.levels(contrasts[:, self.free])
         found = []
         for runs, chains in zip(levels[Level.RUN], levels[Level.CHAIN], strict=True):
             known = chains.low is not None and 0 < runs.width < np.inf
             ratio = chains.width / runs.width if known else 1.0
             level = Level.CHAIN if ratio > 1 else Level.RUN
-            found.append((self._run_reach * max(ratio, 1.0), level))
+            found.append((self.run_reach * max(ratio, 1.0), level))
         return found
 
     def _parameter(self, place: int, value: float, reach: float, level: Level) -> Estimate:
@@ -190,7 +190,7 @@ def search(
     free = _free(law, metric, optimum)
     places = np.searchsorted(means.amounts, amounts)
     fitted = optimum.fitted[0]
-    design = gradients_at(law, means.x, optimum)[:, free]
+    design = gradients_at(law, means.x[None], optimum)[0][:, free]
     residuals = values - fitted[places]
     if metric.log_scale:
         design, residuals = design / fitted[:, None], np.log(values) - np.log(fitted)[places]

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.laws import Floats
-from analysis.least_squares import Estimate, Solution, solve
+from analysis.least_squares import Estimate, Solution, estimate_json, solve
 from orchestrator.refusal import Refused
 
 FORMULA = (
@@ -104,19 +104,18 @@ def fit_sizes(group: dict[str, Any], runs: pd.DataFrame) -> Sizes:
 def sizes_json(found: Sizes) -> dict[str, Any]:
     """The size axis for machines."""
 
-    def interval(one: Estimate | None) -> dict[str, float | None] | None:
-        return None if one is None else {"estimate": one.estimate, "low": one.low, "high": one.high}
-
     joint = found.joint
     return {
         "group": found.group,
-        "slopes": [{"size": one.size, "per_doubling": interval(one.per_doubling)} for one in found.slopes],
+        "slopes": [
+            {"size": one.size, "per_doubling": estimate_json(one.per_doubling)} for one in found.slopes
+        ],
         "joint": joint
         and {
             "formula": FORMULA,
             "mean_log2_amount": joint.mean_x,
             "mean_log2_size": joint.mean_z,
-            "parameters": {name: interval(one) for name, one in joint.parameters.items()},
+            "parameters": {name: estimate_json(one) for name, one in joint.parameters.items()},
             "residual_sd": joint.residual_sd,
             "r_squared": joint.r_squared,
         },
@@ -125,7 +124,11 @@ def sizes_json(found: Sizes) -> dict[str, Any]:
                 "size": one.size,
                 "rms_error": {"joint": one.joint, "additive": one.additive, "nearest": one.nearest},
                 "predictions": [
-                    {"amount": amount, "observed": observed, "predicted": interval(predicted)}
+                    {
+                        "amount": amount,
+                        "observed": observed,
+                        "predicted": predicted and estimate_json(predicted),
+                    }
                     for amount, observed, predicted in one.predictions
                 ],
             }

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.compare import Comparison
 from analysis.items import Items, for_problems_like_these, items_of
 from analysis.laws import LOGLINEAR
-from analysis.least_squares import Estimate
+from analysis.least_squares import Estimate, estimate_json
 from analysis.study import Study
 from analysis.table import seed_text
 
@@ -69,17 +69,14 @@ def comparison_targets(
 def targets_json(found: Iterable[Targets]) -> list[dict[str, Any]]:
     """The targets for machines."""
 
-    def interval(one: Estimate) -> dict[str, float | None]:
-        return {"estimate": one.estimate, "low": one.low, "high": one.high}
-
     return [
         {
             **one.group,
             "strategy": one.strategy,
             "against": one.against,
             "what": one.what,
-            "this_benchmark": interval(one.this_benchmark),
-            "problems_like_these": interval(one.problems_like_these),
+            "this_benchmark": estimate_json(one.this_benchmark),
+            "problems_like_these": estimate_json(one.problems_like_these),
             "n_items": one.n_items,
             "n_clusters": one.n_clusters,
         }

@@ -38,6 +38,7 @@ class Group:
     key: dict[str, Any]
     runs: Runs
     notes: tuple[str, ...]
+    seeds: NDArray[np.intp] | None = None  # the seed of each run, numbered over the whole table
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -107,7 +108,8 @@ def _groups(table: pd.DataFrame, columns: Columns, values: Floats, least: float)
             n_items=None if items is None else items[rows],
         )
         key = {name: _plain(table[name].iloc[rows[0]]) for name in columns.by}
-        groups.append(Group(key, runs, _repeat_notes(rows[identical[rows]])))
+        seeds = None if chains is None else chains[rows]
+        groups.append(Group(key, runs, _repeat_notes(rows[identical[rows]]), seeds))
     return groups
 
 

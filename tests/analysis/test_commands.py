@@ -13,7 +13,7 @@ from analysis.__main__ import main
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT.parent / "shared" / "data" / "curves" / "published_points.csv"
 KEYS = ["group", "law", "status", "n_points", "n_amounts", "n_seeds", "parameters"]
-KEYS += ["r_squared", "residual_sd", "warnings"]
+KEYS += ["r_squared", "residual_sd", "warnings", "levels"]
 
 
 @pytest.fixture
@@ -210,3 +210,15 @@ def test_the_published_curves_are_fitted_and_their_collapsed_cells_named(monkeyp
     zero = rows[rows["value_percent"] == 0]["model"].tolist()
     assert collapsed == zero
     assert zero
+
+
+def test_both_levels_the_target_and_cross_checks_stand_beside_the_headline(monkeypatch, capsys, table):
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--items", "1000", "--json")
+    _, out, _ = run(monkeypatch, capsys, *arguments)
+    told = json.loads(out)
+    assert told["target"] == "this benchmark"
+    for one in told["fits"]:
+        slope, levels = one["parameters"]["per_doubling"], one["levels"]["per_doubling"]
+        assert levels["chain-level"] == [slope["low"], slope["high"]]
+        assert levels["run-level"][0] < slope["estimate"] < levels["run-level"][1]
+        assert one["cross_checks"]["quasi_binomial"]["estimate"] == pytest.approx(slope["estimate"], abs=0.3)
