@@ -18,6 +18,7 @@ from analysis.results import Results, results_of
 from analysis.study import read_study
 from analysis.tables import table_files
 from analysis.targets import targets_json
+from analysis.verdict import verdict_json
 from analysis.words import Answer, answers
 from orchestrator.files import write_json, write_text
 from orchestrator.refusal import Refused
@@ -75,7 +76,10 @@ def summarise(results: Results, provenance: Provenance, told: list[Answer]) -> d
         "n_missing": len(results.missing),
         "answers": [f"{answer.question} {answer.text}" for answer in told],
         "by_construction": results.study.analysis.by_construction,
-        "fits": [_fit_json(curve) for curve in results.curves],
+        "fits": [
+            {**_fit_json(curve), "verdict": verdict_json(found)}
+            for curve, found in zip(results.curves, results.verdicts, strict=True)
+        ],
         "references": [
             {**line.group, "reference": line.name, "value": line.value, "n_runs": line.n_runs}
             for line in results.lines

@@ -16,7 +16,7 @@ from orchestrator.refusal import Refused
 from tests.analysis.toy import PROVENANCE, ToyStudy, line
 
 FILES = {"index.html", "results.csv", "results.parquet", "summary.json", "figures", "tables"}
-FIGURES = ("scaling", "slopes", "residuals", "bars", "domains")
+FIGURES = ("scaling", "slopes", "residuals", "holdout", "bars", "domains", "equivalence", "components")
 # One is enough where a test is not about figures.
 SVG = ("svg",)
 HOSTILE = "<script>alert('x')</script>"
@@ -73,7 +73,9 @@ def test_the_three_questions_are_answered_with_intervals(written):
     )
     for answer in written.answers:
         assert re.search(r"\(.*\d to .*\d\)", answer.text)
-        assert "log-linear" not in answer.text
+    words = [one["verdict"]["word"] for one in written.summary["fits"] if one["group"]["benchmark"] == "in"]
+    assert words == ["cannot tell"] * 3
+    assert "Log-linear? cannot tell: queries, responses and numbers." in growth.text
 
 
 def test_references_are_lines_not_points(written):
