@@ -21,7 +21,7 @@ from analysis.metric import THIS_BENCHMARK
 from analysis.notebook import forecast_fits, plain_fits
 from analysis.power_command import EXAMPLE, power_command
 from analysis.report import report
-from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, stderr, stdout
+from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, print_verdicts, stderr, stdout
 from analysis.tidy import Columns, read_table
 from orchestrator.refusal import Refused
 
@@ -99,8 +99,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     columns = Columns(amount, value, tuple(apart), _names(seed, names), items)
     groups = request.groups(frame, columns)
     beside = between(groups, compare, size)
-    told = {"target": THIS_BENCHMARK, **between_json(beside)}
-    console = stdout()
+    told, console = {"target": THIS_BENCHMARK, **between_json(beside)}, stdout()
     if request.forecasts:
         found = forecast_groups(groups, request)
         refuse_unless_any_fitted([one.curve for one in found], columns)
@@ -111,6 +110,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
         curves = [one.curve for one in found]
         as_laws = request.law is not None and request.wishes == Wishes(margin=margin)
         console.print(fit_table(curves) if as_laws else chosen_table(found))
+        print_verdicts(console, found)
         print_between(console, beside, request.metric)
         print_notes(console, curves)
         return

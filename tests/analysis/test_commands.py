@@ -237,3 +237,12 @@ def test_a_margin_of_nothing_is_refused(monkeypatch, capsys, table):
     code, out, err = run(monkeypatch, capsys, "fit", table, *OPTIONS, "--law", "auto", "--margin", "0")
     assert (code, out) == (2, "")
     assert "--margin 0 is no margin above 0" in err
+
+
+def test_the_reasons_of_a_verdict_are_told(monkeypatch, capsys, table):
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--law", "auto")
+    code, out, _ = run(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert "small: cannot tell" in out
+    assert "no break found (largest F" in out
+    assert "would tell: " in out
