@@ -147,7 +147,7 @@ def _choice(
 
 
 def _believed(tried: Sequence[Trial], score: Floats, means: Averages) -> Floats:
-    """Errors that are rounding count as none; without any, so does a law that meets all runs, some to spare."""
+    """Errors that are rounding count as none; so does a law that meets all runs, with some to spare."""
     targets = means.targets
     rounding = max(EXACT * float(np.ptp(targets)), ROUNDING * float(np.abs(targets).max()))
     if (score <= rounding).any():

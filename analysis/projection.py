@@ -115,7 +115,7 @@ def solved_at(law: CurvedLaw, problems: Problems, bounds: Bounds, shapes: Floats
 
 
 def gradients_at(law: CurvedLaw, x: Floats, optima: Optima) -> Floats:
-    """Derivatives (B, A, p + q) of the fits' values at log2 amounts (B, A): linear parameters, then shapes."""
+    """Derivatives (B, A, p + q) of the values at log2 amounts (B, A): linear parameters, then shapes."""
     columns = list(np.moveaxis(law.basis(x, optima.shapes), -1, 0))
     for step in np.eye(optima.shapes.shape[1]) * WIDE_STEP:
         ahead = fitted_at(law, x, optima.shapes + step, optima.linear)
