@@ -40,7 +40,9 @@ class Runs:
 
     def take(self, places: NDArray[np.intp]) -> "Runs":
         """Some of the runs, in this order; their chains numbered anew."""
-        chains = None if self.chains is None else np.unique(self.chains[places], return_inverse=True)[1]
+        chains = None if self.chains is None else self.chains[places]
+        if chains is not None and len(places) < len(self.values):
+            chains = np.unique(chains, return_inverse=True)[1]
         return Runs(
             self.amounts[places],
             self.values[places],
