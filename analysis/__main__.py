@@ -21,7 +21,7 @@ from analysis.metric import THIS_BENCHMARK
 from analysis.notebook import forecast_fits, plain_fits
 from analysis.power_command import EXAMPLE, power_command
 from analysis.report import report
-from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, stderr, stdout
+from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, print_verdicts, stderr, stdout
 from analysis.tidy import Columns, read_table
 from orchestrator.refusal import Refused
 
@@ -63,12 +63,8 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     reach: Annotated[
         float | None, typer.Option(metavar="VALUE", help="Forecast the amount for a value, as in the table.")
     ] = None,
-    figure: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Draw the curves: .pdf, .svg, .png or .pgf.")
-    ] = None,
-    column: Annotated[str, typer.Option(help="Width of that figure: single or double.")] = "double",
-    into: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write every figure and table into this folder.")
+    margin: Annotated[
+        float | None, typer.Option(help="With --law auto: what counts as a line, by default 1 point.")
     ] = None,
     compare: Annotated[
         str | None, typer.Option(metavar="COL", help="Set the values of this column against each other.")
@@ -79,6 +75,13 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     bootstrap: Annotated[
         int, typer.Option(metavar="N", min=0, help="Parameter intervals of laws that bend from N refits.")
     ] = 0,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Draw the curves: .pdf, .svg, .png or .pgf.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="Width of that figure: single or double.")] = "double",
+    into: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write every figure and table into this folder.")
+    ] = None,
     as_machine: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
     """Fit accuracy against the logarithm of the amount of data, in any tidy table.
@@ -87,15 +90,16 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     `per_doubling` is what each doubling of the data buys, `intercept` the value of the line at amount 1.
     """
     files = FitFiles.of(figure, into, column)
-    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap)
+    request = Request.of(
+        law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap
+    ).within(margin)
     frame = read_table(table)
     names = list(frame.columns)
     apart = dict.fromkeys((*_names(by, names), *(name for name in (compare, size) if name is not None)))
     columns = Columns(amount, value, tuple(apart), _names(seed, names), items)
     groups = request.groups(frame, columns)
     beside = between(groups, compare, size)
-    told = {"target": THIS_BENCHMARK, **between_json(beside)}
-    console = stdout()
+    told, console = {"target": THIS_BENCHMARK, **between_json(beside)}, stdout()
     if request.forecasts:
         found = forecast_groups(groups, request)
         refuse_unless_any_fitted([one.curve for one in found], columns)
@@ -104,8 +108,9 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
             typer.echo(json.dumps({"fits": [chosen_json(one) for one in found], **told}, allow_nan=False))
             return
         curves = [one.curve for one in found]
-        as_laws = request.law is not None and request.wishes == Wishes()
+        as_laws = request.law is not None and request.wishes == Wishes(margin=margin)
         console.print(fit_table(curves) if as_laws else chosen_table(found))
+        print_verdicts(console, found)
         print_between(console, beside, request.metric)
         print_notes(console, curves)
         return

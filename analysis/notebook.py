@@ -43,17 +43,20 @@ def fit(  # noqa: PLR0913 (one argument per option of the command)
     predict: Sequence[float] = (),
     reach: float | None = None,
     bootstrap: int = 0,
+    margin: float | None = None,
 ) -> "Fits":
     """Fit accuracy or loss against amount in any tidy table, one row per run, as `doublings fit` does.
 
     `by` names the columns whose values have a fit each, `seed` those that tell replicates apart, `items` a
     column or the number of test items, `predict` amounts to forecast, `reach` the value whose amount is
-    asked for, `bootstrap` how many refits the intervals of laws that bend shall come from; `law="auto"`
-    chooses the law that forecasts best. Accuracies come out in points (percent
+    asked for; `law="auto"` chooses the law that forecasts best, and `margin` is what its verdict counts as a
+    line. `bootstrap` refits give the intervals of laws that bend. Accuracies come out in points (percent
     points). Raises Refused with row, column and remedy for a table that cannot be used.
     """
     amounts = ",".join(str(float(each)) for each in predict) or None
-    request = Request.of(law, metric, percent=percent, predict=amounts, reach=reach, bootstrap=bootstrap)
+    request = Request.of(
+        law, metric, percent=percent, predict=amounts, reach=reach, bootstrap=bootstrap
+    ).within(margin)
     frame = table.rename(columns=str) if isinstance(table, pd.DataFrame) else read_table(Path(table))
     columns = Columns(amount, value, _names(by), _names(seed), None if items is None else str(items))
     groups = request.groups(frame.reset_index(drop=True), columns)

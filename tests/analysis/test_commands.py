@@ -222,3 +222,27 @@ def test_both_levels_the_target_and_cross_checks_stand_beside_the_headline(monke
         assert levels["chain-level"] == [slope["low"], slope["high"]]
         assert levels["run-level"][0] < slope["estimate"] < levels["run-level"][1]
         assert one["cross_checks"]["quasi_binomial"]["estimate"] == pytest.approx(slope["estimate"], abs=0.3)
+
+
+def test_the_margin_of_the_verdict_is_the_users(monkeypatch, capsys, table):
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--law", "auto", "--json")
+    words = []
+    for margin in ("0.01", "20"):
+        _, out, _ = run(monkeypatch, capsys, *arguments, "--margin", margin)
+        words.append({one["verdict"] for one in json.loads(out)["fits"]})
+    assert words == [{"cannot tell"}, {"log-linear"}]
+
+
+def test_a_margin_of_nothing_is_refused(monkeypatch, capsys, table):
+    code, out, err = run(monkeypatch, capsys, "fit", table, *OPTIONS, "--law", "auto", "--margin", "0")
+    assert (code, out) == (2, "")
+    assert "--margin 0 is no margin above 0" in err
+
+
+def test_the_reasons_of_a_verdict_are_told(monkeypatch, capsys, table):
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--law", "auto")
+    code, out, _ = run(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert "small: cannot tell" in out
+    assert "no break found (largest F" in out
+    assert "would tell: " in out
