@@ -24,10 +24,11 @@ SIDE_BY_SIDE = 250
 
 @dataclass(frozen=True)
 class Wishes:
-    """What shall be forecast: amounts, and the value whose amount is asked for."""
+    """What shall be forecast: amounts, and the value whose amount is asked for; the verdict's margin."""
 
     amounts: tuple[float, ...] = ()
     value: float | None = None
+    margin: float | None = None  # None: the metric's own
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _fitted(group: Group, positive: Runs, choice: Choice, law: AnyLaw | None, wi
     return Chosen(
         curve=as_curve(group.key, fitted, metric, notes),
         choice=choice,
-        verdict=verdict(positive, metric) if law is None else None,
+        verdict=verdict(positive, metric, wishes.margin) if law is None else None,
         wishes=wishes,
         predictions=predictions,
         reached=found,

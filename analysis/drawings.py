@@ -10,7 +10,7 @@ from analysis import figures
 from analysis.distribution import find_distribution, read_distribution
 from analysis.domains import pairings
 from analysis.figures import Column, rendered
-from analysis.panels import Panels, study_panels
+from analysis.panels import Panels, study_panels, without_largest
 from analysis.results import Results
 from analysis.svg import Spot, inline
 from analysis.traces import traces
@@ -82,7 +82,20 @@ def panel_drawings(panels: Panels) -> list[Drawing]:
         f"{what} at equal amounts: mean over runs, its 95 % t interval, and the runs as dots.",
         lambda column: figures.bars(panels, column),
     )
-    return [scaling, slopes, residuals, *([bars] if len(panels.series) > 1 else [])]
+    kept = without_largest(panels)
+    holdout = Drawing(
+        "holdout",
+        "The law fitted without the largest amount of each curve, drawn on to it with its band: filled marks"
+        " were held out.",
+        lambda column: figures.scaling(kept, column),
+    )
+    return [
+        scaling,
+        slopes,
+        residuals,
+        *([holdout] if kept.curves else []),
+        *([bars] if len(panels.series) > 1 else []),
+    ]
 
 
 def drawn(drawing: Drawing, formats: Sequence[str]) -> Drawn:

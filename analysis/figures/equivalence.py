@@ -21,7 +21,7 @@ def equivalence(equivalences: Sequence[DataEquivalence], column: Column) -> Figu
         sections.append(
             (f"{one.first} : {one.second} ({place(one.group, one.group)})", list(_rows(one, rank)))
         )
-    abscissa = "Examples of the second that one of the first is worth"
+    abscissa = "Worth in examples of the second"
     return forest(Forest(sections, abscissa, 1.0, DECIMALS, ratios=True), column)
 
 
