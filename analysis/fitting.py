@@ -55,7 +55,7 @@ class Runs:
     def n_seeds(self) -> int:
         """Number of chains; where chains are unknown, the most runs at one amount."""
         if self.chains is not None:
-            return len(np.unique(self.chains))
+            return len(set(self.chains.tolist()))
         return int(np.unique(self.amounts, return_counts=True)[1].max())
 
 
