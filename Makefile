@@ -5,18 +5,19 @@ STAMP := .venv/.installed
 # Tests run side by side; more threads than cores would wait for one another.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check format system clean
+.PHONY: demo test check format system slurm-up slurm-down clean
 
 demo: $(STAMP)  ## the miniature study, from nothing to the report page
 	$(BIN)/doublings run experiment=mini
 
 test: $(STAMP) system  ## lint, types, import contracts, all tests
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slurm"
+	$(BIN)/pytest -m slurm
 
 check: $(STAMP)  ## the same without the slow tests; under a minute
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" -q
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not slurm" -q
 
 .PHONY: lint
 lint: $(STAMP)
@@ -31,6 +32,12 @@ format: $(STAMP)
 
 system:  ## Debian packages that some tests use; says what it cannot install
 	@scripts/install-system
+
+slurm-up:  ## a Slurm cluster on this machine, as root; see docs/on-your-cluster.md
+	@scripts/slurm up
+
+slurm-down:  ## end it, remove its configuration
+	@scripts/slurm down
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v.major}.{v.minor}: make PYTHON=/path/to/python3.11")'

@@ -102,7 +102,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     if request.forecasts:
         found = forecast_groups(groups, request)
         refuse_unless_any_fitted([one.curve for one in found], columns)
-        files.write(forecast_fits(groups, found, amount))
+        files.write(forecast_fits(groups, found, amount, beside))
         if as_machine:
             typer.echo(json.dumps({"fits": [chosen_json(one) for one in found], **told}, allow_nan=False))
             return
@@ -115,7 +115,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
         return
     curves = fit_groups(groups, request)
     refuse_unless_any_fitted(curves, columns)
-    files.write(plain_fits(groups, curves, amount))
+    files.write(plain_fits(groups, curves, amount, beside))
     if as_machine:
         typer.echo(json.dumps({"fits": [as_json(each) for each in curves], **told}, allow_nan=False))
         return

@@ -19,7 +19,7 @@ from analysis.tidy import Group
 from analysis.verdict import Verdict, verdict
 
 # Groups whose searches run side by side: more would hold more numbers at a time, not go faster.
-SIDE_BY_SIDE = 100
+SIDE_BY_SIDE = 250
 
 
 @dataclass(frozen=True)

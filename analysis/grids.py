@@ -13,7 +13,7 @@ from analysis.numerals import NOTHING, decimals_of, interval, number, p_value
 from analysis.provenance import Provenance
 from analysis.results import Results
 from analysis.table import measured, seed_text
-from analysis.traces import anchor
+from analysis.traces import anchor, curve_anchor
 from analysis.words import place
 
 UNBOUNDED = "not identified"
@@ -41,7 +41,11 @@ def fits(results: Results) -> Grid:
         *("amounts × chains", "runs", "status"),
     )
     rows = tuple(_fit_row(curve, results) for curve in results.curves)
-    return Grid(head, rows, 2 + len(results.study.settings))
+    anchors = tuple(
+        tuple(curve_anchor(results, curve) if name == "runs" else "" for name in head)
+        for curve in results.curves
+    )
+    return Grid(head, rows, 2 + len(results.study.settings), anchors)
 
 
 def means(results: Results, benchmark: str, metric: Metric) -> Grid:

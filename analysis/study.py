@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from orchestrator.artifacts import Store
 from orchestrator.identity import Kind
 from orchestrator.refusal import Refused
-from orchestrator.specs import Analysis
+from orchestrator.settings import Analysis
 from orchestrator.study import StudyFolder
 
 # Axes that tell replicates apart or lie on the abscissa; all others tell curves apart.

@@ -10,9 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments import model as models
-from experiments.batches import Example, shuffled_batches
+from experiments.batches import Example, ShuffledBatches
 from experiments.encode import Text, encode
-from experiments.loop import Progress, Recipe, fit
+from experiments.keeper import Keeper
+from experiments.loop import Recipe, fit
+from experiments.resume import Progress, Resumption
+from experiments.state import identity
 from experiments.world import Passage, base_mixture, items, vocabulary
 from orchestrator.refusal import Refused
 from orchestrator.specs import Model, Pretrain, SymbolicSource, World
@@ -26,9 +29,12 @@ WARMUP_SHARE, FINAL_RATE_SHARE, WEIGHT_DECAY, BETAS, CLIP = 0.05, 0.02, 0.01, (0
 
 
 def make_base(
-    spec: dict[str, Any], inputs: dict[str, Path], into: Path, progress: Progress
+    spec: dict[str, Any], inputs: dict[str, Path], into: Path, progress: Progress, resumption: Resumption
 ) -> dict[str, Any]:
-    """Write the folder that fine-tuning starts from, and return its summary."""
+    """Write the folder that fine-tuning starts from, and return its summary.
+
+    Raises Paused where pretraining is asked to pause.
+    """
     model = Model.model_validate({"name": "base", **spec["model"]})
     world = World.model_validate(spec["world"]) if spec["world"] else None
     tokenizer = _tokenizer(model, world, inputs)
@@ -39,7 +45,8 @@ def make_base(
         if world is None:
             raise Refused("model.pretrain needs data of the symbolic world: set model.pretrain to null")
         reading = _Reading(model, model.pretrain, world, _forbidden(spec["decontaminate"]), tokenizer)
-        summary |= _pretrain(llama, reading, progress)
+        keeper = Keeper(resumption, identity("base", spec, inputs), progress)
+        summary |= _pretrain(llama, reading, progress, keeper)
         write_rehearsal(list(islice(reading.examples("rehearsal"), REHEARSAL_SEQUENCES)), into)
     models.save(models.Pretrained(llama, tokenizer), into)
     return summary
@@ -101,7 +108,7 @@ def _forbidden(sources: Sequence[dict[str, Any]]) -> frozenset[str]:
     return frozenset(problem.query for source in symbolic for problem in items(source))
 
 
-def _pretrain(llama: Any, reading: _Reading, progress: Progress) -> dict[str, int]:
+def _pretrain(llama: Any, reading: _Reading, progress: Progress, keeper: Keeper) -> dict[str, int]:
     pretrain = reading.pretrain
     examples, n_tokens = [], 0
     for example in reading.examples("base"):
@@ -113,5 +120,6 @@ def _pretrain(llama: Any, reading: _Reading, progress: Progress) -> dict[str, in
     recipe = Recipe(
         n_steps, pretrain.learning_rate, 1.0, WARMUP_SHARE, FINAL_RATE_SHARE, WEIGHT_DECAY, BETAS, CLIP
     )
-    fit(llama, shuffled_batches(examples, pretrain.batch_size, [], 0, pretrain.seed), recipe, progress)
+    batches = ShuffledBatches(examples, pretrain.batch_size, [], 0, pretrain.seed)
+    fit(llama, batches, recipe, progress, keeper)
     return {"n_steps": n_steps, "n_tokens": n_tokens}

@@ -1,7 +1,10 @@
 """Token sequences and the batches that training takes them in."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,6 +33,18 @@ class Batch:
         """Return how many tokens count in the loss."""
         return len(self.targets)
 
+    def parts(self, n_parts: int) -> Iterator["Batch"]:
+        """The rows in turn, in at most so many groups of about the same size; one is the batch itself."""
+        n_rows, length = self.tokens.shape
+        size = -(-n_rows // n_parts)
+        if size >= n_rows:
+            yield self
+            return
+        for first in range(0, n_rows, size):
+            rows = self.tokens[first : first + size]
+            inside = (self.answers >= first * length) & (self.answers < (first + len(rows)) * length)
+            yield Batch(rows, self.answers[inside] - first * length, self.targets[inside])
+
 
 def collate(examples: Sequence[Example]) -> Batch:
     """Lay examples out as one batch."""
@@ -49,27 +64,61 @@ def collate(examples: Sequence[Example]) -> Batch:
     )
 
 
-def shuffled_batches(
-    examples: Sequence[Example], batch_size: int, rehearsal: Sequence[Example], n_rehearsed: int, seed: int
-) -> Iterator[Batch]:
-    """Yield batches without end, every epoch in another order that depends on the seed alone.
+class ShuffledBatches:
+    """Batches without end, every epoch in another order that depends on the seed alone.
 
     Each batch takes `n_rehearsed` of the rehearsal sequences besides.
     """
-    random = np.random.default_rng(seed)
-    lengths = np.array([len(example.tokens) for example in examples])
-    rehearsal_lengths = np.array([len(example.tokens) for example in rehearsal])
-    while True:
-        order = random.permutation(len(examples))
-        for start in range(0, len(order), WINDOW * batch_size):
-            window = _by_length(order[start : start + WINDOW * batch_size], lengths)
-            starts = range(0, len(window), batch_size)
-            drawn = random.integers(0, max(len(rehearsal), 1), len(starts) * n_rehearsed)
-            rehearsed = _by_length(drawn, rehearsal_lengths)
-            for number in random.permutation(len(starts)):
-                chosen = [examples[i] for i in window[starts[number] :][:batch_size]]
-                chosen += [rehearsal[i] for i in rehearsed[number * n_rehearsed :][:n_rehearsed]]
-                yield collate(chosen)
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        batch_size: int,
+        rehearsal: Sequence[Example],
+        n_rehearsed: int,
+        seed: int,
+    ) -> None:
+        self._examples = examples
+        self._batch_size = batch_size
+        self._rehearsal = rehearsal
+        self._n_rehearsed = n_rehearsed
+        self._seed = seed
+        self.seek(0)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        chosen, rehearsed = next(self._chosen)
+        return collate([self._examples[i] for i in chosen] + [self._rehearsal[i] for i in rehearsed])
+
+    def seek(self, n_batches: int) -> None:
+        """Go on behind the first `n_batches`, which are drawn again but not laid out: microseconds each."""
+        self._random = np.random.default_rng(self._seed)
+        self._chosen = self._choices()
+        deque(islice(self._chosen, n_batches), maxlen=0)
+
+    def random_state(self) -> dict[str, Any]:
+        """Tell where the random numbers are; equal states at equal positions go on equally."""
+        return dict(self._random.bit_generator.state)
+
+    def _choices(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield which examples and which rehearsal sequences go together."""
+        size, n_rehearsed = self._batch_size, self._n_rehearsed
+        lengths = np.array([len(example.tokens) for example in self._examples])
+        rehearsal_lengths = np.array([len(example.tokens) for example in self._rehearsal])
+        while True:
+            order = self._random.permutation(len(lengths))
+            for start in range(0, len(order), WINDOW * size):
+                window = _by_length(order[start : start + WINDOW * size], lengths)
+                starts = range(0, len(window), size)
+                drawn = self._random.integers(0, max(len(rehearsal_lengths), 1), len(starts) * n_rehearsed)
+                rehearsed = _by_length(drawn, rehearsal_lengths)
+                for number in self._random.permutation(len(starts)):
+                    yield (
+                        window[starts[number] :][:size],
+                        rehearsed[number * n_rehearsed :][:n_rehearsed],
+                    )
 
 
 def _by_length(indices: np.ndarray, lengths: np.ndarray) -> np.ndarray:

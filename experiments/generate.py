@@ -1,7 +1,7 @@
 """Ask a model every item of a benchmark, and how likely it finds the reference solutions."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging
 
+from experiments.resume import Progress, Resumption
+from experiments.shards import Shards
 from experiments.sources import Problems, read_hashed
+from experiments.state import identity
 from orchestrator.refusal import Refused
 
 
@@ -47,7 +50,6 @@ SCHEMA = pa.schema(
     ]
 )
 Tokens = list[int]
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -72,23 +74,33 @@ def make_completions(
     into: Path,
     progress: Progress,
     places: Mapping[str, Any],
+    resumption: Resumption,
 ) -> dict[str, Any]:
     """Write `completions.parquet` and return its summary.
 
     Decoding is greedy and stops at the end token, which is neither kept nor counted. The likelihood is that
     of the tokens of the reference solution behind the prompt, without the end token. Raises Refused where an
-    item with what it may generate, or with its reference, does not fit into the context.
+    item with what it may generate, or with its reference, does not fit into the context, and Paused where it
+    is asked to pause.
     """
+    made_from = identity("completions", spec, inputs)
     problems = read_hashed(spec["source"], places)
     reader = load(inputs["weights"], spec["dtype"], spec["context"])
     prompts = [spec["prompt"].replace("{query}", query) for query in problems.queries]
     asked = reader.tokens(prompts)
     _check_fit(problems, asked, spec["max_new_tokens"], reader.context)
-    answers = greedy(reader, asked, spec["max_new_tokens"], _within(progress, 0.0, 0.6))
+    answers = greedy(
+        reader,
+        asked,
+        spec["max_new_tokens"],
+        _within(progress, 0.0, 0.6),
+        Shards(resumption, made_from, "answers"),
+    )
     if spec["likelihood"]:
         references = reader.tokens(problems.responses)
         _check_references(problems, asked, references, reader.context)
-        scores: list[Any] = likelihoods(reader, asked, references, _within(progress, 0.6, 1.0))
+        known = Shards(resumption, made_from, "likelihoods")
+        scores: list[Any] = likelihoods(reader, asked, references, _within(progress, 0.6, 1.0), known)
         lengths: list[Any] = list(map(len, references))
     else:
         scores = lengths = [None] * len(problems)
@@ -123,36 +135,46 @@ def load(folder: Path, dtype: str, context: int) -> Reader:
 
 @torch.inference_mode()
 def greedy(
-    reader: Reader, prompts: Sequence[Tokens], max_new_tokens: int, progress: Progress
+    reader: Reader, prompts: Sequence[Tokens], max_new_tokens: int, progress: Progress, known: Shards
 ) -> list[Tokens]:
-    """What the model adds to each prompt, up to and including the end token or `max_new_tokens`."""
+    """What the model adds to each prompt, up to and including the end token or `max_new_tokens`.
+
+    Which prompts go together does not depend on what is known already: it could change a last bit.
+    """
     end = reader.tokenizer.eos_token_id
     # Said in full, as a downloaded model may come with sampling of its own.
     config = GenerationConfig(
         max_new_tokens=max_new_tokens, do_sample=False, num_beams=1, eos_token_id=end, pad_token_id=end
     )
-    answers: list[Tokens] = [[] for _ in prompts]
     for n_done, batch in _batches([len(prompt) + max_new_tokens for prompt in prompts], GENERATED):
+        if known.have(batch):
+            continue
         progress(n_done / len(prompts), f"item {n_done} of {len(prompts)}")
         tokens, mask = _left_padded([prompts[index] for index in batch], reader.model.device)
         rows = reader.model.generate(input_ids=tokens, attention_mask=mask, generation_config=config)
-        for index, row in zip(batch, rows[:, tokens.shape[1] :].tolist(), strict=True):
-            answers[index] = row[: row.index(end) + 1] if end in row else row
-    return answers
+        added = rows[:, tokens.shape[1] :].tolist()
+        answers = [row[: row.index(end) + 1] if end in row else row for row in added]
+        known.add(dict(zip(batch, answers, strict=True)), f"item {n_done + len(batch)} of {len(prompts)}")
+    return [known[index] for index in range(len(prompts))]
 
 
 @torch.inference_mode()
 def likelihoods(
-    reader: Reader, prompts: Sequence[Tokens], references: Sequence[Tokens], progress: Progress
+    reader: Reader,
+    prompts: Sequence[Tokens],
+    references: Sequence[Tokens],
+    progress: Progress,
+    known: Shards,
 ) -> list[float]:
     """The negative log-likelihood of each reference behind its prompt, summed over its tokens, in nats."""
-    scores = [0.0] * len(prompts)
     pairs = list(zip(prompts, references, strict=True))
     for n_done, batch in _batches([len(prompt) + len(reference) for prompt, reference in pairs], SCORED):
+        if known.have(batch):
+            continue
         progress(n_done / len(pairs), f"reference {n_done} of {len(pairs)}")
-        for index, score in zip(batch, _score_batch(reader.model, [pairs[i] for i in batch]), strict=True):
-            scores[index] = score
-    return scores
+        scores = _score_batch(reader.model, [pairs[i] for i in batch])
+        known.add(dict(zip(batch, scores, strict=True)), f"reference {n_done + len(batch)} of {len(pairs)}")
+    return [known[index] for index in range(len(pairs))]
 
 
 def _score_batch(model: Any, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[float]:

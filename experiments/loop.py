@@ -2,18 +2,17 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 
-from experiments.batches import Batch
-from experiments.llama import answer_logits, rotation
-
-Progress = Callable[[float, str], None]
+from experiments.batches import Batch, ShuffledBatches
+from experiments.keeper import Keeper
+from experiments.llama import Rotation, answer_logits, rotation
+from experiments.resume import Progress
+from experiments.training import Step, Training
 
 
 class NotFiniteError(RuntimeError):
@@ -34,17 +33,6 @@ class Recipe:
     clip: float
 
 
-@dataclass(frozen=True)
-class Step:
-    """What one step did."""
-
-    step: int
-    loss: float
-    learning_rate: float
-    n_tokens: int
-    grad_norm: float
-
-
 def rate(recipe: Recipe, step: int) -> float:
     """Return the learning rate of a step, counted from one: linear warm-up, then cosine."""
     n_warmup = round(recipe.warmup_share * recipe.n_steps)
@@ -55,28 +43,52 @@ def rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * (low + (1 - low) * (1 + math.cos(math.pi * share)) / 2)
 
 
-def fit(llama: Any, batches: Iterator[Batch], recipe: Recipe, progress: Progress) -> list[Step]:
-    """Train the weights in place on the first `n_steps` batches."""
+def fit(
+    llama: Any,
+    batches: ShuffledBatches,
+    recipe: Recipe,
+    progress: Progress,
+    keeper: Keeper,
+    n_parts: int = 1,
+) -> list[Step]:
+    """Train the weights in place on the first `n_steps` batches, from where the keeper finds them.
+
+    A batch is taken in `n_parts` where memory is short; its gradient is the same but for rounding. Raises
+    Paused where the keeper is asked to pause.
+    """
     turn = rotation(llama)
     weights = list(llama.parameters())
     optimizer = _optimizer(llama, recipe)
-    steps: list[Step] = []
+    training = Training(llama, optimizer, batches, [])
+    keeper.resume(training, recipe.n_steps)
     reported = time.monotonic()
-    for number, batch in enumerate(islice(batches, recipe.n_steps), start=1):
-        logits = answer_logits(llama, batch.tokens, batch.answers, turn)
-        loss = F.cross_entropy(logits, batch.targets)
+    for number in range(len(training.steps) + 1, recipe.n_steps + 1):
+        keeper.between_steps(training, recipe.n_steps)
+        batch = next(batches)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = _backward(llama, batch, turn, n_parts)
         norm = torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
         now = rate(recipe, number)
         _set_rate(optimizer, now, recipe.embedding_rate_factor)
         optimizer.step()
-        steps.append(Step(number, loss.item(), now, batch.n_tokens, norm.item()))
-        _check_finite(steps[-1], recipe.n_steps)
+        training.steps.append(Step(number, loss, now, batch.n_tokens, norm.item()))
+        _check_finite(training.steps[-1], recipe.n_steps)
         if time.monotonic() - reported > 1.0:
             reported = time.monotonic()
-            progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss.item():.3f}")
-    return steps
+            progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss:.3f}")
+    return training.steps
+
+
+def _backward(llama: Any, batch: Batch, turn: Rotation, n_parts: int) -> float:
+    """Add the gradient of the mean loss over the tokens of the whole batch; return that loss."""
+    total = 0.0
+    for part in batch.parts(n_parts):
+        if part.n_tokens:
+            logits = answer_logits(llama, part.tokens, part.answers, turn)
+            loss = F.cross_entropy(logits, part.targets) * (part.n_tokens / batch.n_tokens)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+    return total
 
 
 def _optimizer(llama: Any, recipe: Recipe) -> torch.optim.Optimizer:

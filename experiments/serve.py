@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from experiments.resume import Paused, Progress, Resumption
 from experiments.versions import VERSIONS
 
 # Modules are named here and imported at the first request that needs them: torch alone takes seconds.
@@ -23,6 +24,8 @@ MAKERS = {
     "completions": ("experiments.generate", "make_completions"),
     "record": ("experiments.record", "make_record"),
 }
+ASKED = ("versions", "environment", "gpus", "inspect", "size", "cost", "make", "pause")
+# These can be paused; pools and records have nothing to save and come to their end.
 WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
 WITH_PLACES = frozenset({"pool", "completions", "record"})
 
@@ -31,21 +34,33 @@ REFUSED = frozenset({"Refused", "TooLongError"})
 CAUSES = {
     "NotFiniteError": "loss not finite",
     "MemoryError": "out of memory",
-    "OutOfMemoryError": "out of memory",
+    "OutOfMemoryError": "out of GPU memory",
     "ImportError": "import error",
 }
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+# A cluster sends these to every process of a job, to warn of preemption or of its time limit.
+WARNINGS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
 
 def run() -> NoReturn:
     """Answer requests until stdin closes, which ends the process at once, whatever it is doing."""
-    # Ctrl-C reaches the whole group of processes; what it means is for the one who asks to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_signals_to_the_one_who_asks()
     answer = _Answers()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    pause = threading.Event()
+    threading.Thread(target=_listen, args=(requests, pause), daemon=True).start()
     while True:
-        answer.send(_answered(requests.get(), answer.progress))
+        answer.send(_answered(requests.get(), answer.progress, pause))
+
+
+def _leave_signals_to_the_one_who_asks() -> None:
+    # Ctrl-C reaches the whole group of processes, a warning of the cluster the whole job.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in WARNINGS:
+        # Not SIG_IGN: what this process starts would inherit that, and could not be ended any more.
+        signal.signal(number, lambda *_: None)
+        signal.siginterrupt(number, False)
 
 
 class _Answers:
@@ -67,15 +82,28 @@ class _Answers:
         self.send({"progress": done, "note": note})
 
 
-def _listen(requests: queue.SimpleQueue[bytes]) -> None:
+def _listen(requests: queue.SimpleQueue[bytes], pause: threading.Event) -> None:
     for line in sys.stdin.buffer:
-        requests.put(line)
+        if _asks_to_pause(line):
+            pause.set()
+        else:
+            pause.clear()  # a pause that came after the answer was for the request before
+            requests.put(line)
     os._exit(0)
 
 
-def _answered(line: bytes, progress: Callable[[float, str], None]) -> dict[str, Any]:
+def _asks_to_pause(line: bytes) -> bool:
     try:
-        return {"result": _result(json.loads(line), progress)}
+        return bool(json.loads(line)["ask"] == "pause")
+    except (ValueError, KeyError, TypeError):
+        return False  # answered in its turn, with what is wrong with it
+
+
+def _answered(line: bytes, progress: Progress, pause: threading.Event) -> dict[str, Any]:
+    try:
+        return {"result": _result(json.loads(line), progress, pause)}
+    except Paused as paused:
+        return {"paused": str(paused)}
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
         if any(kind.__name__ in REFUSED for kind in type(error).__mro__):
             return {"refused": str(error)}
@@ -88,10 +116,14 @@ def _answered(line: bytes, progress: Callable[[float, str], None]) -> dict[str, 
         }
 
 
-def _result(request: Mapping[str, Any], progress: Callable[[float, str], None]) -> Any:
+def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Event) -> Any:
     match request["ask"]:
         case "versions":
             return VERSIONS
+        case "environment":
+            return _named("experiments.environment", "describe")(request["sources"])
+        case "gpus":
+            return _named("experiments.environment", "gpus")()
         case "inspect":
             return _named("experiments.sources", "inspect")(request["source"], request["answer"])
         case "size":
@@ -99,19 +131,23 @@ def _result(request: Mapping[str, Any], progress: Callable[[float, str], None]) 
         case "cost":
             return {"costs": _named("experiments.cost", "costs")(request["artifacts"])}
         case "make":
-            return _made(request, progress)
+            return _made(request, progress, pause)
         case other:
-            raise ValueError(f"'{other}' cannot be asked; versions, inspect, size, cost and make can")
+            raise ValueError(f"'{other}' cannot be asked; {', '.join(ASKED)} can")
 
 
-def _made(request: Mapping[str, Any], progress: Callable[[float, str], None]) -> Any:
+def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event) -> Any:
     kind = request["kind"]
     if kind in WITH_TORCH and "torch" not in sys.modules:
         _named("experiments.compute", "settle")()
     inputs = {role: Path(folder) for role, folder in request["inputs"].items()}
-    arguments = [request["spec"], inputs, Path(request["into"]), progress]
+    arguments: list[Any] = [request["spec"], inputs, Path(request["into"]), progress]
     if kind in WITH_PLACES:
         arguments.append(request["places"])
+    if kind in WITH_TORCH:
+        arguments.append(Resumption(Path(request["state"]), request["save_every"], pause))
+    if kind == "checkpoint":
+        arguments.append(request["micro_batches"])
     return _named(*MAKERS[kind])(*arguments)
 
 

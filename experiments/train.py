@@ -9,19 +9,31 @@ import pyarrow.parquet as pq
 
 from experiments import model as models
 from experiments.base import read_rehearsal
-from experiments.batches import shuffled_batches
+from experiments.batches import ShuffledBatches
 from experiments.encode import Text, encode
-from experiments.loop import Progress, Recipe, Step, fit
+from experiments.keeper import Keeper
+from experiments.loop import Recipe, fit
+from experiments.resume import Progress, Resumption
+from experiments.state import identity
 from experiments.subset import select
+from experiments.training import Step
 from orchestrator.specs import Train
 
 KEPT = ["position", "row_id", "source_id", "role"]
 
 
 def make_checkpoint(
-    spec: dict[str, Any], inputs: dict[str, Path], into: Path, progress: Progress
+    spec: dict[str, Any],
+    inputs: dict[str, Path],
+    into: Path,
+    progress: Progress,
+    resumption: Resumption,
+    micro_batches: int = 1,
 ) -> dict[str, Any]:
-    """Write the fine-tuned folder, the subset it saw and the course of its training; return the summary."""
+    """Write the fine-tuned folder, the subset it saw and the course of its training; return the summary.
+
+    Raises Paused where the training is asked to pause.
+    """
     train = Train.model_validate(spec["train"])
     base = models.load(inputs["base"])
     subset = _subset(spec, inputs)
@@ -29,9 +41,10 @@ def make_checkpoint(
         _texts(subset), base.tokenizer, spec["prompt"], base.llama.config.max_position_embeddings
     )
     rehearsal = read_rehearsal(inputs["base"]) if train.rehearsal else []
-    batches = shuffled_batches(examples, train.batch_size, rehearsal, train.rehearsal, spec["train_seed"])
+    batches = ShuffledBatches(examples, train.batch_size, rehearsal, train.rehearsal, spec["train_seed"])
     recipe = _recipe(train, n_examples=len(examples))
-    steps = fit(base.llama, batches, recipe, progress)
+    keeper = Keeper(resumption, identity("checkpoint", spec, inputs), progress)
+    steps = fit(base.llama, batches, recipe, progress, keeper, micro_batches)
     models.save(base, into)
     pq.write_table(subset.select(KEPT), into / "subset.parquet")
     pq.write_table(_course(steps), into / "training.parquet")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.findings import Contamination, Findings, verify
+from orchestrator.planfile import read_plan
 from orchestrator.refusal import Refused
 
 
@@ -28,7 +29,7 @@ def run(plan: Path, outputs: Path, form: Literal["text", "json"]) -> int:
 
 def _read_plan(path: Path) -> dict[str, Any]:
     try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
+        plan: dict[str, Any] = read_plan(path)
     except (OSError, ValueError) as error:
         raise Refused(
             f"{path} is no plan that can be read ({error}); give outputs/studies/NAME/plans/N.json"

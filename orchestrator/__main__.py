@@ -79,6 +79,72 @@ def why(
     raise typer.Exit(_verb("why").show(study, context.args, outputs, as_json=json))
 
 
+@app.command(context_settings={"allow_extra_args": True})
+def retry(
+    study: Study,
+    context: typer.Context,
+    outputs: Outputs = Path("outputs"),
+    *,
+    current_code: Annotated[bool, typer.Option(help="run the code as it is now, not as it was")] = False,
+) -> None:
+    """Try again what failed, all of it or some cells, with the settings and the code of the last run.
+
+    doublings retry mini strategy=queries amount=512
+    """
+    raise typer.Exit(_verb("retry").retry(study, context.args, outputs, current_code=current_code))
+
+
+@app.command()
+def cancel(study: Study, outputs: Outputs = Path("outputs")) -> None:
+    """End the jobs of a study, waiting or running; what is in hand is saved first.
+
+    doublings cancel mini
+    """
+    raise typer.Exit(_verb("cancel").cancel(study, outputs))
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def doctor(
+    context: typer.Context,
+    outputs: Outputs = Path("outputs"),
+    *,
+    wait: Annotated[float, typer.Option(help="seconds for small jobs to report from the nodes")] = 120.0,
+    json: Json = False,
+) -> None:
+    """Is this machine, or the cluster, fit for a study? Takes a study, Hydra overrides, or nothing.
+
+    doublings doctor experiment=mini cluster=slurm
+    """
+    raise typer.Exit(_verb("doctor").examine(context.args, outputs, wait, as_json=json))
+
+
+@app.command()
+def efficiency(study: Study, outputs: Outputs = Path("outputs"), *, json: Json = False) -> None:
+    """What a study asked for against what it used, and better numbers for the next.
+
+    doublings efficiency mini
+    """
+    raise typer.Exit(_verb("efficiency").show(study, outputs, as_json=json))
+
+
+@app.command(hidden=True)
+def probe(folder: Path) -> None:
+    """What a job of `doctor` runs."""
+    _verb("probe").look_around(folder)
+
+
+@app.command(hidden=True)
+def work(submission: Path) -> None:
+    """What one job of an array runs."""
+    _verb("job").work_on_element(_verb("submissions").Submission(submission))
+
+
+@app.command(hidden=True)
+def drive(run: Path) -> None:
+    """What the job runs that looks after a study."""
+    raise typer.Exit(_verb("drive").drive(run))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def report(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
     """Write the report page of a study anew, with its figures and tables.
@@ -96,7 +162,7 @@ def verify(study: Study, context: typer.Context, outputs: Outputs = Path("output
     doublings verify mini
     """
     found = _verb("study").find(study, outputs)
-    number, _ = found.latest()
+    number = found.newest()
     _hand_over(
         "experiments", "verify", str(found.plans / f"{number}.json"), str(found.outputs), *context.args
     )
@@ -155,7 +221,9 @@ def main() -> None:
 
 def _completions(arguments: list[str]) -> int:
     verbs = [
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback and not command.hidden
     ]
     asked = [argument for argument in arguments if argument not in verbs]
     complete: Callable[..., int] = _verb("compose").complete

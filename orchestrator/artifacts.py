@@ -55,10 +55,16 @@ class Store:
         folder.mkdir(parents=True)
         return folder
 
+    def state_folder(self, key: str) -> Path:
+        """Where the stage that makes an artifact keeps what its next maker resumes from."""
+        return self.root / ".states" / key
+
     def publish(
         self, artifact: Artifact, made: Path, summary: Mapping[str, Any], provenance: Mapping[str, Any]
     ) -> bool:
         """Write the manifest and move the folder into place; False if another maker was first.
+
+        What the artifact would have been resumed from is removed.
 
         Raises OSError where the disk refuses: then nothing is visible and the private folder is gone.
         """
@@ -75,7 +81,9 @@ class Store:
             }
             write_json(made / MANIFEST, manifest)
             flush(made / MANIFEST)
-            return self._move(artifact, made)
+            published = self._move(artifact, made)
+            self.discard_state(artifact.key)
+            return published
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
@@ -83,6 +91,10 @@ class Store:
         """Remove what dead makers left; only the holder of the artifact's lease may call this."""
         for stale in (self.root / artifact.kind).glob(f".{artifact.key}.*"):
             shutil.rmtree(stale, ignore_errors=True)
+
+    def discard_state(self, key: str) -> None:
+        """Remove what a stage would resume from: the next maker begins at the beginning."""
+        shutil.rmtree(self.state_folder(key), ignore_errors=True)
 
     def _move(self, artifact: Artifact, made: Path) -> bool:
         final = self.folder(artifact.kind, artifact.key)

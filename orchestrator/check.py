@@ -8,7 +8,8 @@ from pydantic_core import ErrorDetails
 
 from orchestrator.families import Point
 from orchestrator.refusal import Refused, offer
-from orchestrator.specs import Cell, Settings
+from orchestrator.settings import Settings
+from orchestrator.specs import Cell
 
 
 def settings(config: Mapping[str, Any]) -> Settings:

@@ -24,7 +24,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from orchestrator.families import Families, Point
 from orchestrator.refusal import Refused, offer
-from orchestrator.specs import Cell, Settings
+from orchestrator.settings import Settings
+from orchestrator.specs import Cell
 from orchestrator.sweep import Axes, Sweep, Values, expand
 
 CONF = Path(__file__).resolve().parent.parent / "conf"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from orchestrator import check, compose, plan_page, reconcile
+from orchestrator import check, compose, plan_page
+from orchestrator import run as runs
 from orchestrator.prepare import Prepared, prepare
 
 
@@ -16,7 +17,7 @@ def run(arguments: Sequence[str]) -> int:
     def make(grid: compose.Grid) -> int:
         prepared = _prepared(grid)
         try:
-            return reconcile.run(prepared, Console())
+            return runs.run(prepared, Console())
         except OSError as error:
             # Writing says what is wrong, and not where.
             raise OSError(error.errno, error.strerror, error.filename or str(prepared.outputs)) from error

@@ -1,9 +1,10 @@
 """Who is making what: leases that survive `kill -9`, on any file system with exclusive creation.
 
 A lease on an artifact is the file `<key>.<generation>`. The highest generation counts. It is dead when
-its holder released it, when the holder's process is gone (same machine), or when it was not refreshed for
-a while (another machine). A dead lease is taken over by creating the next generation: exclusive creation
-lets exactly one of several takers win, and nothing is ever deleted from under a living holder.
+its holder released it, when the holder's process is gone (same machine), when it was not refreshed for a
+while (another machine), or when its job of a cluster was begun anew since. A dead lease is taken over by
+creating the next generation: exclusive creation lets exactly one of several takers win, and nothing is ever
+deleted from under a living holder.
 """
 
 import contextlib
@@ -74,6 +75,15 @@ class Leases:
         """Give the artifact back unmade; the next one to claim it need not wait."""
         write_json(lease.path, {**lease.holder, "released": True})
 
+    def bury(self, key: str, job: str) -> bool:
+        """Release the lease of a job that is known to have ended; whether that job held it."""
+        _, path = self._newest(key)
+        holder = None if path is None else self._holder(path)
+        if path is None or holder is None or holder["released"] or holder["job"] != job:
+            return False
+        write_json(path, {**holder, "released": True})
+        return True
+
     def clear(self, key: str) -> None:
         """Remove all leases on an artifact that is complete."""
         for path in sorted(self.folder.glob(f"{key}.*"), key=_generation):
@@ -107,7 +117,7 @@ class Leases:
         holder = self._holder(path)
         if holder is None:
             return self._age(path) < UNREADABLE_FOR
-        if holder["released"]:
+        if holder["released"] or _begun_anew(holder):
             return False
         if holder["host"] == socket.gethostname():
             return is_running(holder["pid"], holder["started"])
@@ -128,7 +138,26 @@ class Leases:
 
 def whoami() -> dict[str, Any]:
     """This process, so that any other process can tell whether it still runs."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(psutil.Process())}
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": _started(psutil.Process()),
+        **_cluster_job(),
+    }
+
+
+def _cluster_job() -> dict[str, Any]:
+    """The job of a cluster that this process belongs to, how often it was begun anew, and the node's name."""
+    array, element = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    job = f"{array}_{element}" if array and element else os.environ.get("SLURM_JOB_ID")
+    restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    return {"job": job, "restarts": restarts, "node": os.environ.get("SLURMD_NODENAME")}
+
+
+def _begun_anew(holder: Mapping[str, Any]) -> bool:
+    """Whether the holder's job is the one we are, put back into the queue since: then the holder is dead."""
+    ours = _cluster_job()
+    return ours["job"] is not None and holder["job"] == ours["job"] and holder["restarts"] < ours["restarts"]
 
 
 def is_running(pid: int, started: float) -> bool:

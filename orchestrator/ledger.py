@@ -6,10 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from orchestrator import triage
 from orchestrator.artifacts import Store
 from orchestrator.files import read_json, write_json
 from orchestrator.identity import Artifact
 from orchestrator.leases import Leases
+from orchestrator.settings import LocalCluster, SlurmCluster
 
 
 class State(StrEnum):
@@ -23,53 +25,93 @@ class State(StrEnum):
     BLOCKED = "blocked"  # something it is made from failed
 
 
+class Attempts:
+    """What went wrong with each artifact so far, try by try; nothing once it is complete."""
+
+    def __init__(self, outputs: Path) -> None:
+        self.folder = outputs / "artifacts" / ".attempts"
+
+    def of(self, key: str) -> list[dict[str, Any]]:
+        """The tries that failed or were cut short, oldest first."""
+        try:
+            attempts: list[dict[str, Any]] = read_json(self.folder / f"{key}.json")
+        except FileNotFoundError:
+            return []
+        return attempts
+
+    def add(self, key: str, attempt: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """All tries, this one included. An attempt has run, job, node, cause, message, traceback, log."""
+        attempts = [*self.of(key), dict(attempt)]
+        write_json(self.folder / f"{key}.json", attempts)
+        return attempts
+
+    def forget(self, key: str) -> None:
+        """Called before a new start that the user asked for, and after success."""
+        (self.folder / f"{key}.json").unlink(missing_ok=True)
+
+    def known(self) -> set[str]:
+        """All artifacts with a try that went wrong."""
+        return _keys(self.folder)
+
+
 class Failures:
-    """Why artifacts could not be made; the latest reason each."""
+    """Why artifacts will not be made: their last attempt, where no further one would help."""
 
     def __init__(self, outputs: Path) -> None:
         self.folder = outputs / "artifacts" / ".failures"
 
-    def record(self, key: str, about: Mapping[str, Any]) -> None:
-        """`about` has run, label, cause, message, traceback, log."""
-        write_json(self.folder / f"{key}.json", {**about, "attempts": self.attempts(key) + 1})
+    def record(self, key: str, failure: Mapping[str, Any]) -> None:
+        """The last attempt, how many `attempts` there were, and `advice`."""
+        write_json(self.folder / f"{key}.json", failure)
 
     def of(self, key: str) -> dict[str, Any] | None:
-        """The latest failure of an artifact."""
-        path = self.folder / f"{key}.json"
+        """Why it was given up; None where it was not."""
         try:
-            failure: dict[str, Any] = read_json(path)
+            failure: dict[str, Any] = read_json(self.folder / f"{key}.json")
         except FileNotFoundError:
             return None
         return failure
 
-    def attempts(self, key: str) -> int:
-        """How often it failed since it was last forgotten."""
-        failure = self.of(key)
-        return failure["attempts"] if failure else 0
-
     def forget(self, key: str) -> None:
-        """Called before a new try that the user asked for, and after success."""
+        """Called before a new start that the user asked for, and after success."""
         (self.folder / f"{key}.json").unlink(missing_ok=True)
 
     def failed(self) -> set[str]:
-        """All artifacts whose last try failed."""
-        if not self.folder.is_dir():
-            return set()
-        return {path.stem for path in self.folder.glob("*.json")}
+        """All artifacts that were given up."""
+        return _keys(self.folder)
+
+
+def _keys(folder: Path) -> set[str]:
+    if not folder.is_dir():
+        return set()
+    return {path.stem for path in folder.glob("*.json") if not path.name.startswith(".")}
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The three places where the truth lies."""
+    """The places where the truth lies."""
 
     store: Store
     leases: Leases
+    attempts: Attempts
     failures: Failures
 
     @classmethod
     def at(cls, outputs: Path) -> "Ledger":
         """The ledger of one outputs folder."""
-        return cls(Store(outputs), Leases(outputs), Failures(outputs))
+        return cls(Store(outputs), Leases(outputs), Attempts(outputs), Failures(outputs))
+
+    def blame(self, key: str, attempt: Mapping[str, Any], cluster: LocalCluster | SlurmCluster) -> None:
+        """Write down what went wrong with a try; whether there will be another depends on all of them."""
+        attempts = self.attempts.add(key, attempt)
+        if triage.final(attempts, cluster):
+            advice = triage.policy(attempt["cause"]).advice
+            self.failures.record(key, {**attempt, "advice": advice, "attempts": len(attempts)})
+
+    def forget(self, key: str) -> None:
+        """A fresh start: as if it had never been tried."""
+        self.attempts.forget(key)
+        self.failures.forget(key)
 
     def states(self, artifacts: Mapping[str, Artifact]) -> dict[str, State]:
         """Of every artifact, by one listing of each place."""

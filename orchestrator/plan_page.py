@@ -11,7 +11,7 @@ from orchestrator.expectation import designs, expectation
 from orchestrator.identity import KINDS
 from orchestrator.prepare import Prepared
 from orchestrator.progress import duration
-from orchestrator.reconcile import difference
+from orchestrator.run import difference
 
 
 def show(prepared: Prepared, console: Console) -> None:
@@ -24,7 +24,7 @@ def show(prepared: Prepared, console: Console) -> None:
     left = _total(prepared.costs[key] for key in to_make)
     console.print(
         f"to make: {left.tokens:,} tokens, {left.flops:.2g} FLOPs, {size(left.bytes)} on disk; "
-        f"about {duration(left.seconds / cluster.workers)} with {cluster.workers} workers "
+        f"about {duration(left.seconds / cluster.at_once)} with {cluster.at_once} at once "
         f"at {cluster.flops_per_second:.2g} FLOP/s each (cluster.flops_per_second)",
         highlight=False,
         soft_wrap=True,

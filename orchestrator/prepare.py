@@ -14,7 +14,8 @@ from orchestrator.identity import Artifact
 from orchestrator.ledger import Ledger, wanted
 from orchestrator.plan import Plan, PlannedCell, Planner
 from orchestrator.refusal import Refused
-from orchestrator.specs import Cell, Settings
+from orchestrator.settings import Settings
+from orchestrator.specs import Cell
 from orchestrator.stages import StageProcess
 from orchestrator.study import StudyFolder, document, reference
 

@@ -38,6 +38,7 @@ class View:
     _first: Snapshot | None = None
     _plain_at: float = float("-inf")
     _plain_text: str = ""
+    _said: str = ""
 
     def __enter__(self) -> "View":
         if self.console.is_terminal:
@@ -64,6 +65,12 @@ class View:
     def say(self, text: str) -> None:
         """A line that stays."""
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def say_once(self, text: str) -> None:
+        """The same, unless it was the last to be said so."""
+        if text != self._said:
+            self.say(text)
+            self._said = text
 
     def _time_left(self, now: Snapshot) -> float | None:
         """By the pace of this run: seconds of wall time per predicted second."""

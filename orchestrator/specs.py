@@ -191,35 +191,3 @@ class Cell(Spec):
     model: Model
     train: Train
     evaluate: Evaluate
-
-
-class Cluster(Spec):
-    """Where and how jobs run. Never part of identity."""
-
-    name: Literal["local"]
-    workers: Count
-    threads: Count  # per worker
-    gpus: Annotated[int, Field(ge=0)]  # of this machine, dealt out to the workers, one each
-    flops_per_second: Rate  # of one worker, for estimates of time
-    failures: Count  # of one cause, after which nothing new is started
-
-
-class Analysis(Spec):
-    """What the study promises to report."""
-
-    law: Literal["loglinear"]
-    metric: Literal["accuracy", "nll"]
-    references: Annotated[tuple[str, ...], Field(strict=False)]  # strategies drawn as lines
-    compare: Annotated[tuple[str, ...], Field(strict=False)]  # two strategies set against each other
-    by_construction: str  # what the study's world builds in, said beside the results
-
-
-class Settings(Spec):
-    """What a study has beside its cells."""
-
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    outputs: str
-    wait: bool
-    format: Literal["text", "json"]
-    cluster: Cluster
-    analysis: Analysis

@@ -1,8 +1,10 @@
 """The line to the stages: a child process that is asked in JSON and makes artifacts."""
 
+import contextlib
 import json
 import os
 import selectors
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +16,7 @@ from orchestrator.refusal import Refused
 
 # How often a caller hears that the child still lives.
 TICK = 1.0
+PAUSE = b'{"ask": "pause"}\n'
 Progress = Callable[[float, str], None]
 
 
@@ -27,18 +30,33 @@ class StageFailed(Exception):
         self.traceback = traceback
 
 
-class StageProcess:
-    """A running `python -m experiments serve`; a context manager that ends it."""
+class StagePaused(Exception):
+    """A stage stopped because it was asked to, and left its state behind; says how far it came."""
 
-    def __init__(self, environment: Mapping[str, str] | None = None, log: IO[str] | None = None) -> None:
+
+class StageProcess:
+    """A running `python -m experiments serve`; a context manager that ends it.
+
+    `python` is a command that starts another Python than the one that runs us, such as a container's.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        log: IO[str] | None = None,
+        python: str | None = None,
+    ) -> None:
+        started_by = [sys.executable] if python is None else shlex.split(python)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments", "serve"],
+            [*started_by, "-m", "experiments", "serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             env={**os.environ, **(environment or {})},
         )
         self._unread = b""
+        self._pausing = False
+        self._asked = False
 
     @property
     def pid(self) -> int:
@@ -61,9 +79,31 @@ class StageProcess:
     def ask(self, request: Mapping[str, Any], on_progress: Progress = lambda done, note: None) -> Any:
         """The result of one request; `on_progress` is called at least once a second meanwhile.
 
-        Raises Refused where the stage turned the input down, StageFailed where it broke or died.
+        Raises Refused where the stage turned the input down, StageFailed where it broke or died, StagePaused
+        where `pause` was called and the stage had not come to its end.
         """
+        if self._pausing:
+            raise StagePaused("not begun")
         self._send(request)
+        self._asked = True
+        if self._pausing:
+            self._send_pause()
+        try:
+            return self._answer(on_progress)
+        finally:
+            self._asked = False
+
+    def pause(self) -> None:
+        """Bring what is asked now to rest, and let nothing begin afterwards; returns at once.
+
+        May be called from a signal handler or another thread, more than once, also when nothing is asked.
+        """
+        self._pausing = True
+        # Never into the midst of a request: until that is written, `ask` itself passes the word on.
+        if self._asked:
+            self._send_pause()
+
+    def _answer(self, on_progress: Progress) -> Any:
         progress, note = 0.0, ""
         for answer in self._answers():
             if answer is None:
@@ -75,6 +115,8 @@ class StageProcess:
                 return answer["result"]
             elif "refused" in answer:
                 raise Refused(answer["refused"])
+            elif "paused" in answer:
+                raise StagePaused(answer["paused"])
             else:
                 raise StageFailed(**answer["failed"])
         raise self._died()
@@ -86,6 +128,12 @@ class StageProcess:
             self._process.stdin.flush()
         except BrokenPipeError:
             raise self._died() from None
+
+    def _send_pause(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # a process that is gone tells `ask` so itself
+            # Past the buffer, as a signal may come while that is in use; so short a line is written whole.
+            os.write(self._process.stdin.fileno(), PAUSE)
 
     def _answers(self) -> Iterator[dict[str, Any] | None]:
         """One answer per line; None for every tick in which nothing was said; ends when the child does."""

@@ -2,19 +2,20 @@
 
 import csv
 import io
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.estimate import Cost
-from orchestrator.files import read_json, write_once, write_text
-from orchestrator.identity import Artifact, canonical
+from orchestrator.files import write_text
+from orchestrator.identity import Artifact
 from orchestrator.ledger import State
 from orchestrator.plan import Plan, PlannedCell
+from orchestrator.planfile import fingerprint, read_artifacts, read_plan, write_index, write_plan
 from orchestrator.refusal import Refused
-from orchestrator.specs import Cell, Settings, Spec
+from orchestrator.settings import Settings
+from orchestrator.specs import Cell, Spec
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,31 @@ class StudyFolder:
         """Notes and logs of one run's jobs."""
         return self.root / "jobs" / run
 
+    def plan(self, number: int) -> dict[str, Any]:
+        """The content of a plan."""
+        return read_plan(self.plans / f"{number}.json")
+
+    def index(self, number: int, document: Mapping[str, Any]) -> None:
+        """Lay a plan out so that jobs of a cluster can read what is theirs."""
+        write_index(self.plans / f"{number}.json", document)
+
+    def artifacts(self, number: int, keys: Iterable[str]) -> dict[str, Artifact]:
+        """Some artifacts of a plan that has an index, with all that they are made from."""
+        path = self.plans / f"{number}.json"
+        asked = read_artifacts(path, keys)
+        inputs = {key for known in asked.values() for key in known["inputs"].values()}
+        return artifacts_of({"artifacts": {**read_artifacts(path, inputs), **asked}})
+
     def latest(self) -> tuple[int, dict[str, Any]] | None:
         """Number and content of the newest plan."""
-        numbers = sorted(int(path.stem) for path in self.plans.glob("*.json"))
-        return (numbers[-1], read_json(self.plans / f"{numbers[-1]}.json")) if numbers else None
+        number = self.newest()
+        return (number, self.plan(number)) if number else None
+
+    def newest(self) -> int | None:
+        """Number of the newest plan."""
+        return max(
+            (int(path.stem) for path in self.plans.glob("*.json") if path.stem.isdecimal()), default=None
+        )
 
 
 def find(name_or_folder: str, outputs: Path) -> StudyFolder:
@@ -61,7 +83,7 @@ def find(name_or_folder: str, outputs: Path) -> StudyFolder:
         root = given.resolve()
         return StudyFolder(root.parent.parent, root.name)
     study = StudyFolder(outputs, name_or_folder)
-    if not study.plans.is_dir() or study.latest() is None:
+    if not study.plans.is_dir() or study.newest() is None:
         there = sorted(path.name for path in (outputs / "studies").glob("*") if (path / "plans").is_dir())
         known = f"there are: {', '.join(there)}" if there else "there is none yet"
         raise Refused(
@@ -74,12 +96,11 @@ def save_plan(study: StudyFolder, document: dict[str, Any]) -> tuple[int, dict[s
     """Write the next plan unless its grid is the newest one's; its number, and the plan it replaces."""
     while True:
         newest = study.latest()
-        if newest and _grid(newest[1]) == _grid(document):
+        if newest and fingerprint(newest[1]) == fingerprint(document):
             return newest[0], None
         number = newest[0] + 1 if newest else 1
         path = study.plans / f"{number}.json"
-        text = json.dumps({**document, "number": number}, ensure_ascii=False) + "\n"
-        if not write_once(path, text):
+        if not write_plan(path, {**document, "number": number}):
             # Another run of this study wrote a plan meanwhile; look at that one.
             continue
         return number, newest[1] if newest else None
@@ -198,9 +219,3 @@ def _artifact(artifact: Artifact, cost: Cost) -> dict[str, Any]:
             "seconds": round(cost.seconds, 1),
         },
     }
-
-
-def _grid(document: Mapping[str, Any]) -> str:
-    """What makes two plans the same: their cells, where their data lies and how they are analysed."""
-    places = {key: artifact["places"] for key, artifact in document["artifacts"].items()}
-    return canonical([document["cells"], places, document["settings"]["analysis"]])

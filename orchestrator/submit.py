@@ -1,9 +1,11 @@
 """The one module that knows submitit: jobs that outlive whoever submitted them."""
 
+import math
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,10 @@ from typing import Any
 import psutil
 import submitit
 
-from orchestrator.worker import work
+from orchestrator import slurm
+from orchestrator.files import write_text
+from orchestrator.job import work
+from orchestrator.settings import Resources, SlurmCluster
 
 # submitit ends a local job after this; our workers end by themselves.
 A_MONTH_IN_MINUTES = 30 * 24 * 60
@@ -20,7 +25,7 @@ A_MONTH_IN_MINUTES = 30 * 24 * 60
 
 @dataclass(frozen=True)
 class Job:
-    """A submitted job."""
+    """A job on this machine."""
 
     handle: Any
 
@@ -46,6 +51,72 @@ def submit_local(note_file: Path, n_jobs: int, environment: Mapping[str, str]) -
     executor.update_parameters(timeout_min=A_MONTH_IN_MINUTES)
     with _changed_environment(environment), _out_of_reach_of_the_terminal():
         return [Job(executor.submit(work, str(note_file))) for _ in range(n_jobs)]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one call of sbatch submits: a job, or an array of elements."""
+
+    folder: Path  # of its script and logs
+    name: str
+    resources: Resources
+    command: Sequence[str]
+    code: str  # the packages that it runs
+    n_elements: int | None = None  # None: no array
+    after: Sequence[str] = ()  # ids of jobs that must have ended, however they did
+    begin: str | None = None  # not before, as sbatch reads it
+
+
+def submit_slurm(batch: Batch, cluster: SlurmCluster) -> str:
+    """The id of the job or array. Raises what `slurm.sbatch` raises."""
+    return slurm.sbatch(write_script(batch, cluster))
+
+
+def write_script(batch: Batch, cluster: SlurmCluster) -> Path:
+    """The script that sbatch is given, in the folder of the batch."""
+    batch.folder.mkdir(parents=True, exist_ok=True)
+    executor = submitit.SlurmExecutor(batch.folder)
+    executor.update_parameters(**_parameters(batch, cluster))
+    if batch.n_elements is not None:
+        executor.parameters["map_count"] = batch.n_elements  # as submitit does for arrays of its own
+    surroundings = ["env", f"PYTHONPATH={batch.code}", "PYTHONSAFEPATH=1"]
+    script = batch.folder / "submission.sh"
+    write_text(script, executor._make_submission_file_text(shlex.join([*surroundings, *batch.command]), ""))
+    return script
+
+
+def _parameters(batch: Batch, cluster: SlurmCluster) -> dict[str, Any]:
+    """As submitit names them; what is None is left to the site."""
+    resources = batch.resources
+    further: dict[str, Any] = {"requeue" if cluster.requeue else "no-requeue": True}
+    if batch.begin:
+        further["begin"] = batch.begin
+    return {
+        "job_name": batch.name,
+        "partition": resources.partition,
+        "account": resources.account,
+        "qos": resources.qos,
+        "constraint": resources.constraint,
+        "gres": resources.gres,
+        "exclude": resources.exclude,
+        "time": math.ceil(resources.minutes),
+        "nodes": resources.nodes,
+        "ntasks_per_node": 1,
+        "cpus_per_task": resources.cpus,
+        "gpus_per_node": resources.gpus or None,
+        "mem": f"{math.ceil(resources.memory_gib * 1024)}M",
+        "wckey": None,
+        "setup": list(cluster.setup),
+        "dependency": f"afterany:{':'.join(batch.after)}" if batch.after else None,
+        "array_parallelism": cluster.max_parallel or batch.n_elements or 1,
+        "signal_delay_s": cluster.warn_seconds,
+        "stderr_to_stdout": True,
+        "additional_parameters": {**further, **cluster.sbatch},
+        # A step does not inherit the processors of its job any more, since Slurm 22.05.
+        "srun_args": [f"--cpus-per-task={resources.cpus}"],
+        # Signals reach the processes of a step; a job that submits needs none.
+        "use_srun": batch.n_elements is not None,
+    }
 
 
 @contextmanager

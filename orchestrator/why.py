@@ -27,7 +27,7 @@ def show(study: str, conditions: Sequence[str], outputs: Path, *, as_json: bool)
     artifacts = artifacts_of(document)
     ledger = Ledger.at(found.outputs)
     states = ledger.states(artifacts)
-    cells = _matching(document["cells"], conditions)
+    cells = matching(document["cells"], conditions)
     explained = []
     for cell in cells[:AT_MOST]:
         made_from = [artifacts[key] for key in _keys(cell, artifacts)]
@@ -40,7 +40,8 @@ def show(study: str, conditions: Sequence[str], outputs: Path, *, as_json: bool)
     return 0
 
 
-def _matching(cells: Sequence[Mapping[str, Any]], conditions: Sequence[str]) -> list[Mapping[str, Any]]:
+def matching(cells: Sequence[Mapping[str, Any]], conditions: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The cells that meet all conditions. Raises Refused where none does, or where one names no axis."""
     wanted = {}
     for condition in conditions:
         name, equals, value = condition.partition("=")

@@ -1,173 +1,100 @@
-"""A job: takes what is ready, has the stage make it, publishes it, until nothing is left."""
+"""A worker: has the stage make what it claims, publishes it, and writes down what went wrong."""
 
 import errno
 import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
-from pydantic import ConfigDict
 
-from orchestrator import slots
-from orchestrator.files import read_json, write_text
-from orchestrator.identity import Artifact
+from orchestrator import triage
+from orchestrator.claims import Claim
+from orchestrator.files import write_text
+from orchestrator.identity import Artifact, Kind
 from orchestrator.leases import Lease, whoami
 from orchestrator.ledger import Ledger
+from orchestrator.measured import Measured
+from orchestrator.note import Note, stop_file
 from orchestrator.refusal import Refused
-from orchestrator.specs import Spec
-from orchestrator.stages import StageFailed, StageProcess, stage_environment
-from orchestrator.study import StudyFolder, artifacts_of
+from orchestrator.stages import StageFailed, StagePaused, StageProcess, stage_environment
 
-POLL = 0.25
-# A process that was killed may have been somebody else's mistake; twice is a reason.
-TRIES_WHEN_KILLED = 2
+# Signs of life are files on a shared file system, which a thousand workers may write to.
+SIGN_OF_LIFE_EVERY = 2.0
+# A stage that was killed with more of the memory than this in use was killed for its memory.
+NEARLY_ALL = 0.8
 
 
-class Note(Spec):
-    """What the jobs of one run are told, in a file beside their logs."""
-
-    model_config = ConfigDict(frozen=True, strict=False, extra="forbid")
-
-    run: str
-    outputs: str
-    study: str
-    plan: int
-    order: tuple[str, ...]  # keys to make, most urgent first
-    workers: int
-    threads: int
-    devices: tuple[str, ...]  # GPUs, one for each of the first slots
-    failures: int
-    code: str
-    provenance: dict[str, Any]
+class Claims(Protocol):
+    """What there is to make."""
 
     @property
-    def folder(self) -> Path:
-        """Where this run keeps its logs and its word to stop."""
-        return StudyFolder(Path(self.outputs), self.study).jobs(self.run)
+    def kinds(self) -> Mapping[str, Kind]:
+        """The kind of every artifact that a claim may be made from."""
+
+    def claims(self, about: Mapping[str, str]) -> Iterator[Claim]:
+        """One after the other; `about` says to others who has it."""
 
 
-def stop_file(folder: Path) -> Path:
-    """Its presence asks the workers of a run to end after what they have in hand; its text says why."""
-    return folder / "stop"
+@dataclass(frozen=True)
+class Place:
+    """Where a worker works."""
 
-
-def work(note_file: str) -> int:
-    """The function that a job runs; how many artifacts it made."""
-    note = Note.model_validate(read_json(Path(note_file)))
-    ledger = Ledger.at(Path(note.outputs))
-    study = StudyFolder(Path(note.outputs), note.study)
-    artifacts = artifacts_of(read_json(study.plans / f"{note.plan}.json"))
-    queue = Queue(note, ledger, artifacts)
-    with _any_slot(note, queue) as slot:
-        if slot is None:
-            return 0
-        return Worker(note, ledger, queue, slot).run()
-
-
-@contextmanager
-def _any_slot(note: Note, queue: "Queue") -> Iterator[int | None]:
-    """Wait for a free slot of this machine, or for there to be nothing left to do (None)."""
-    while queue.unfinished():
-        for slot in range(note.workers):
-            with slots.held(slot) as mine:
-                if mine:
-                    yield slot
-                    return
-        time.sleep(2 * POLL)
-    yield None
-
-
-class Queue:
-    """What is left to make, as the files tell it at the moment of asking."""
-
-    def __init__(self, note: Note, ledger: Ledger, artifacts: dict[str, Artifact]) -> None:
-        self.note = note
-        self.ledger = ledger
-        self.artifacts = artifacts
-        self._left = list(note.order)
-        self._given_up: set[str] = set()
-
-    def unfinished(self) -> list[Artifact]:
-        """What is neither complete, nor failed, nor made from something that failed; nothing once stopped."""
-        if stop_file(self.note.folder).exists():
-            return []
-        complete = self.ledger.store.complete(self.artifacts[key] for key in self._left)
-        self._left = [key for key in self._left if key not in complete]
-        failed = self.ledger.failures.failed()
-        self._given_up |= {key for key in self._left if key in failed and self._final(key)}
-        self._give_up_on_what_follows()
-        return [self.artifacts[key] for key in self._left]
-
-    def claim(self, unfinished: list[Artifact]) -> tuple[Artifact, Lease] | None:
-        """Take the most urgent of what is unfinished that can be made now."""
-        waiting = {artifact.key for artifact in unfinished}
-        for artifact in unfinished:
-            if waiting & set(artifact.inputs.values()):
-                continue
-            about = {"label": artifact.label, "kind": artifact.kind, "study": self.note.study}
-            lease = self.ledger.leases.claim(artifact.key, {**about, "run": self.note.run})
-            if lease is None:
-                continue
-            if not self.ledger.store.has(artifact.kind, artifact.key):
-                return artifact, lease
-            self.ledger.leases.clear(artifact.key)
-        return None
-
-    def _final(self, key: str) -> bool:
-        failure = self.ledger.failures.of(key)
-        if failure is None or failure["run"] != self.note.run:
-            return False
-        return bool(failure["cause"] != "killed" or failure["attempts"] >= TRIES_WHEN_KILLED)
-
-    def _give_up_on_what_follows(self) -> None:
-        for key in self._left:  # kinds come in no order here, so repeat until nothing changes
-            if set(self.artifacts[key].inputs.values()) & self._given_up:
-                self._given_up.add(key)
-        before = len(self._left)
-        self._left = [key for key in self._left if key not in self._given_up]
-        if len(self._left) < before:
-            self._give_up_on_what_follows()
+    name: str  # of its log
+    threads: int
+    gpus: str | None  # as CUDA_VISIBLE_DEVICES has them
+    python: str | None = None  # command that starts a stage; None: the one that runs us
+    memory_bytes: float | None = None  # that may be used; None: not known
 
 
 class Worker:
-    """One slot's work: a stage process, and what goes in and comes out of it."""
+    """One place's work: a stage process, and what goes in and comes out of it."""
 
-    def __init__(self, note: Note, ledger: Ledger, queue: Queue, slot: int) -> None:
+    def __init__(self, note: Note, ledger: Ledger, claims: Claims, place: Place) -> None:
         self.note = note
         self.ledger = ledger
-        self.queue = queue
-        gpu = note.devices[slot] if slot < len(note.devices) else None
-        self.environment = stage_environment(Path(note.code), note.threads, gpu)
-        self.log = note.folder / f"worker-{slot}-{os.getpid()}.log"
+        self.claims = claims
+        self.place = place
+        self.environment = stage_environment(Path(note.code), place.threads, place.gpus)
+        self.log = note.folder / f"worker-{place.name}.log"
         self._stage: StageProcess | None = None
+        self.warned: str | None = None
 
     def run(self) -> int:
-        """Make what can be made until nothing is left; how many artifacts that were."""
+        """Make what can be made until nothing is left or a warning came; how many artifacts that were."""
         made = 0
+        about = {"study": self.note.study, "run": self.note.run}
         with self.log.open("a", encoding="utf-8") as log:
             try:
-                while unfinished := self.queue.unfinished():
-                    claimed = self.queue.claim(unfinished)
-                    if claimed is None:
-                        time.sleep(POLL)
-                        continue
+                for claim in self.claims.claims(about):
                     if self._stage is None:
-                        self._stage = StageProcess(self.environment, log)
-                    made += self._make(self._stage, *claimed)
+                        self._stage = StageProcess(self.environment, log, self.place.python)
+                    if self.warned:  # while there was no stage to tell
+                        self._stage.pause()
+                    made += self.make(self._stage, *claim)
+                    if self.warned:
+                        break
             finally:
                 self._end_stage()
         return made
 
-    def _make(self, stage: StageProcess, artifact: Artifact, lease: Lease) -> bool:
+    def warn(self, cause: str) -> None:
+        """Save what is in hand and end, as the place will be taken away; callable from a signal handler."""
+        self.warned = self.warned or cause
+        if self._stage is not None:
+            self._stage.pause()
+
+    def make(self, stage: StageProcess, artifact: Artifact, lease: Lease) -> bool:
         """Whether it is there now, made by this worker; a failure is written down."""
         try:
             made = self._published(stage, artifact, lease)
+        except StagePaused as paused:
+            self._paused(artifact, lease, str(paused))
         except Refused as refusal:
             self._failed(artifact, lease, StageFailed("bad input", str(refusal)))
         except StageFailed as failure:
@@ -183,7 +110,7 @@ class Worker:
             self._failed(artifact, lease, StageFailed(cause, f"{self.ledger.store.root}: {error}"))
         else:
             if self.ledger.store.has(artifact.kind, artifact.key):
-                self.ledger.failures.forget(artifact.key)
+                self.ledger.forget(artifact.key)
                 self.ledger.leases.clear(artifact.key)
             return made
         return False
@@ -192,69 +119,110 @@ class Worker:
         store = self.ledger.store
         store.discard_unfinished(artifact)
         into = store.start(artifact)
-        measured = _Measured(stage.pid)
+        measured = Measured(stage.pid)
+        heard = 0.0
 
         def on_progress(done: float, what: str) -> None:
+            nonlocal heard
             measured.sample()
-            self.ledger.leases.refresh(lease, done, what)
+            if stop_file(self.note.folder).exists():
+                stage.pause()
+            if time.monotonic() - heard >= SIGN_OF_LIFE_EVERY:
+                heard = time.monotonic()
+                self.ledger.leases.refresh(lease, done, what)
 
-        request = {
+        try:
+            summary = stage.ask(self._request(artifact, into), on_progress)
+        except StageFailed as failure:
+            raise self._understood(failure, measured.peak_bytes) from failure
+        if not self.ledger.leases.holds(lease):
+            # This process slept for so long that somebody else has taken over, and removed what was here.
+            shutil.rmtree(into, ignore_errors=True)
+            return False
+        cost = measured.result()
+        begun = {"run": self.note.run, "worker_begun": round(psutil.Process().create_time(), 3)}
+        provenance = {**self.note.provenance, **whoami(), **begun, **cost}
+        published = store.publish(artifact, into, summary, provenance)
+        if published:
+            self._tell(f"made {artifact.kind} {artifact.key} ({artifact.label}) in {cost['seconds']:.1f} s")
+        return published
+
+    def _request(self, artifact: Artifact, into: Path) -> dict[str, Any]:
+        changes = triage.adjustments(self.ledger.attempts.of(artifact.key))
+        return {
             "ask": "make",
             "kind": artifact.kind,
             "spec": artifact.spec,
             "inputs": {role: self._folder(key) for role, key in artifact.inputs.items()},
             "places": artifact.places,
             "into": str(into.resolve()),
+            "state": str(self.ledger.store.state_folder(artifact.key).resolve()),
+            "save_every": self.note.settings.cluster.save_every,
+            "micro_batches": changes.micro_batches,
         }
-        summary = stage.ask(request, on_progress)
-        if not self.ledger.leases.holds(lease):
-            # This process slept for so long that somebody else has taken over, and removed what was here.
-            shutil.rmtree(into, ignore_errors=True)
-            return False
-        cost = measured.result()
-        provenance = {**self.note.provenance, **whoami(), "run": self.note.run, **cost}
-        published = store.publish(artifact, into, summary, provenance)
-        if published:
-            self._tell(f"made {artifact.kind} {artifact.key} ({artifact.label}) in {cost['seconds']:.1f} s")
-        return published
+
+    def _understood(self, failure: StageFailed, peak_bytes: int) -> StageFailed:
+        """A process that was killed with all its memory in use was killed for that."""
+        limit = self.place.memory_bytes
+        if failure.cause != "killed" or limit is None or peak_bytes < NEARLY_ALL * limit:
+            return failure
+        used = f"{peak_bytes / 2**30:.1f} of {limit / 2**30:.1f} GiB were in use"
+        return StageFailed("out of memory", f"{failure.message} ({used})")
+
+    def _folder(self, key: str) -> str:
+        return str(self.ledger.store.folder(self.claims.kinds[key], key).resolve())
 
     def _tell(self, text: str) -> None:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}\n")
 
-    def _folder(self, key: str) -> str:
-        return str(self.ledger.store.folder(self.queue.artifacts[key].kind, key).resolve())
+    def _paused(self, artifact: Artifact, lease: Lease, how_far: str) -> None:
+        """Cut short by a warning or by a wish to stop; no failure, though one may have too many warnings."""
+        self._end_stage()
+        if not self.ledger.leases.holds(lease):
+            return
+        self.ledger.store.discard_unfinished(artifact)
+        self._tell(f"paused {artifact.kind} {artifact.key} ({artifact.label}): {how_far}")
+        if self.warned:
+            self._note_attempt(artifact, StageFailed(self.warned, f"paused at {how_far}"))
+        self.ledger.leases.release(lease)
 
     def _failed(self, artifact: Artifact, lease: Lease, failure: StageFailed) -> None:
-        if self._stage is not None and (failure.cause in ("killed", "out of memory") or self._stage.gone()):
+        if self._stage is not None and (failure.cause in _FATAL or self._stage.gone()):
             self._end_stage()
         if not self.ledger.leases.holds(lease):
             return  # somebody else makes it now, and will say how that went
         self.ledger.store.discard_unfinished(artifact)
-        about = {
+        self._tell(f"could not make {artifact.kind} {artifact.key} ({artifact.label}): {failure.message}")
+        self._note_attempt(artifact, failure)
+        self.ledger.leases.release(lease)
+        self._stop_when_hopeless(failure.cause)
+
+    def _note_attempt(self, artifact: Artifact, failure: StageFailed) -> None:
+        who = whoami()
+        attempt = {
             "run": self.note.run,
             "study": self.note.study,
             "kind": artifact.kind,
             "label": artifact.label,
+            "at": time.time(),
+            "job": who["job"],
+            "node": who["node"] or who["host"],
             "cause": failure.cause,
             "message": failure.message,
             "traceback": failure.traceback,
             "log": str(self.log),
         }
-        self.ledger.failures.record(artifact.key, about)
-        self._tell(f"could not make {artifact.kind} {artifact.key} ({artifact.label}): {failure.message}")
-        self.ledger.leases.release(lease)
-        self._stop_when_hopeless()
+        self.ledger.blame(artifact.key, attempt, self.note.settings.cluster)
 
-    def _stop_when_hopeless(self) -> None:
-        """Many failures of one cause are one mistake: start nothing new."""
+    def _stop_when_hopeless(self, cause: str) -> None:
+        """Many failures of one cause are one mistake, and so is one that all others would meet."""
         known = [self.ledger.failures.of(key) for key in self.ledger.failures.failed()]
         causes = Counter(failure["cause"] for failure in known if failure and failure["run"] == self.note.run)
-        for cause, count in causes.items():
-            if count >= self.note.failures:
-                write_text(
-                    stop_file(self.note.folder), f"stopped after {count} failures of one cause: {cause}"
-                )
+        enough = 1 if triage.policy(cause).stops_run else self.note.settings.cluster.failures
+        if causes[cause] >= enough:
+            times = f"{causes[cause]} failures of one cause" if causes[cause] > 1 else "a failure"
+            write_text(stop_file(self.note.folder), f"stopped after {times}: {cause}")
 
     def _end_stage(self) -> None:
         if self._stage is not None:
@@ -262,34 +230,10 @@ class Worker:
             self._stage = None
 
 
-class _Measured:
-    """Time and memory that making one artifact took, seen from outside the process that made it."""
+# After these a stage process is not to be trusted with another artifact.
+_FATAL = ("killed", "out of memory", "out of GPU memory")
 
-    def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
-        self._begun = time.time()
-        self._cpu = self._cpu_seconds()
-        self._peak = 0
-        self.sample()
 
-    def sample(self) -> None:
-        try:
-            self._peak = max(self._peak, self._process.memory_info().rss)
-        except psutil.NoSuchProcess:
-            return  # its death is reported where the answer is awaited
-
-    def result(self) -> dict[str, float]:
-        self.sample()
-        return {
-            "begun": round(self._begun, 3),
-            "seconds": round(time.time() - self._begun, 3),
-            "cpu_seconds": round(self._cpu_seconds() - self._cpu, 3),
-            "peak_memory_bytes": self._peak,
-        }
-
-    def _cpu_seconds(self) -> float:
-        try:
-            times = self._process.cpu_times()
-        except psutil.NoSuchProcess:
-            return 0.0
-        return float(times.user + times.system)
+def worker_name(place: object) -> str:
+    """Of a log: no two processes share one."""
+    return f"{place}-{os.getpid()}"

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from orchestrator.settings import Analysis, LocalCluster, Resources, Settings, SlurmCluster
+
 ROOT = Path(__file__).resolve().parent.parent
 
 OVERRIDES = (
@@ -24,6 +26,58 @@ OVERRIDES = (
     "train.budget.value=1.0",
 )
 AXES = ("strategy=queries,responses", "strategy.rows=32", "amount=4,8,16", "seed=0,1")
+
+# How a study would be run that is only looked at.
+CLUSTER = LocalCluster(
+    kind="local",
+    name="local",
+    workers=1,
+    threads=1,
+    gpus=0,
+    flops_per_second=1e9,
+    failures=3,
+    save_every=60.0,
+    tries={},
+)
+RESOURCES = Resources(
+    cpus=1,
+    gpus=0,
+    nodes=1,
+    memory_gib=2.0,
+    minutes=60.0,
+    partition=None,
+    account=None,
+    qos=None,
+    constraint=None,
+    gres=None,
+    exclude=None,
+    python=None,
+)
+SLURM = SlurmCluster(
+    kind="slurm",
+    name="slurm",
+    flops_per_second=1e9,
+    failures=3,
+    save_every=60.0,
+    tries={},
+    resources=RESOURCES,
+    stages={},
+    models={},
+    target_minutes=5.0,
+    max_parallel=None,
+    max_queued=None,
+    most_minutes=None,
+    most_memory_gib=None,
+    warn_seconds=90,
+    requeue=True,
+    setup=(),
+    sbatch={},
+    driver=None,
+)
+ANALYSIS = Analysis(law="loglinear", metric="accuracy", references=(), compare=(), by_construction="")
+SETTINGS = Settings(
+    study="s", outputs="outputs", wait=None, format="text", cluster=CLUSTER, analysis=ANALYSIS
+)
 
 
 def command(verb: str, outputs: Path, *overrides: str) -> list[str]:

@@ -109,6 +109,21 @@ def test_the_table_in_the_page_is_the_table_on_disk(written):
     assert "data:text/csv;charset=utf-8;base64," in read(written)
 
 
+def test_every_mean_fit_and_run_leads_to_records_that_the_page_lists(written):
+    page = read(written)
+    places = set(re.findall(r'id="((?:mean|record)-[0-9a-f]+)"', page))
+    links = re.findall(r'href="#((?:mean|record)-[0-9a-f]+)"', page)
+    assert set(links) <= places
+    in_tables = [link for link in links if link.startswith("mean-")]
+    assert len(in_tables) == 6 + 30 + 4  # fits, means, references
+    runs = [link for link in links if link.startswith("record-")]
+    assert len(set(runs)) == 90  # every run, in the chart for wide screens and in that for narrow ones
+    assert len(runs) == 180
+    keys = set(pd.read_csv(written.page.parent / "results.csv")["record"])
+    assert {place.removeprefix("record-") for place in places if place.startswith("record-")} == keys
+    assert all(f"../../../artifacts/record/{key}/" in page for key in keys)
+
+
 def test_the_same_study_gives_the_same_bytes(written, tmp_path):
     again = report(ToyStudy().write(tmp_path), SVG).page.parent
     names = [path.relative_to(again) for path in again.rglob("*") if path.is_file()]

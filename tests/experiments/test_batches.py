@@ -2,11 +2,12 @@ from collections import Counter
 from itertools import islice
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments import model as models
-from experiments.batches import Batch, Example, collate, shuffled_batches
+from experiments.batches import Batch, Example, ShuffledBatches, collate
 from experiments.encode import Text, encode
 from orchestrator.refusal import Refused
 
@@ -36,7 +37,7 @@ def test_an_epoch_takes_every_example_once_and_as_many_rehearsed_as_asked(
     examples = [example(number, length) for number, length in enumerate(lengths)]
     rehearsal = [example(1000 + number, number % 7 + 2) for number in range(5)]
     n_batches = -(-len(lengths) // batch_size)
-    stream = shuffled_batches(examples, batch_size, rehearsal, n_rehearsed, seed)
+    stream = ShuffledBatches(examples, batch_size, rehearsal, n_rehearsed, seed)
     for _ in range(2):
         epoch = list(islice(stream, n_batches))
         seen = Counter(name for batch in epoch for name in names(batch) if name < 1000)
@@ -49,7 +50,7 @@ def test_the_seed_decides_the_order_and_epochs_differ() -> None:
     examples = [example(number, 5) for number in range(64)]
 
     def order(seed: int) -> list[list[int]]:
-        return [names(batch) for batch in islice(shuffled_batches(examples, 4, [], 0, seed), 32)]
+        return [names(batch) for batch in islice(ShuffledBatches(examples, 4, [], 0, seed), 32)]
 
     assert order(0) == order(0)
     assert order(0) != order(1)
@@ -58,7 +59,7 @@ def test_the_seed_decides_the_order_and_epochs_differ() -> None:
 
 def test_batches_hold_examples_of_like_length() -> None:
     examples = [example(number, 2 + number % 30) for number in range(512)]
-    batches = list(islice(shuffled_batches(examples, 8, [], 0, 0), 64))
+    batches = list(islice(ShuffledBatches(examples, 8, [], 0, 0), 64))
     padded = sum(batch.tokens.numel() for batch in batches)
     assert padded < 1.15 * sum(len(one.tokens) - 1 for one in examples)
 
@@ -85,3 +86,14 @@ def test_a_text_that_fills_the_context_is_taken_and_one_longer_is_refused_by_nam
     assert len(encode([fits], TOKENIZER, "{query} ->", 8)[0].tokens) == 9
     with pytest.raises(Refused, match=r"row r7 has 3 tokens of prompt and 6 of response.*context of 8"):
         encode([fits, Text("r7", "one two", "three " * 6)], TOKENIZER, "{query} ->", 8)
+
+
+@given(st.lists(st.integers(2, 30), min_size=1, max_size=12), st.integers(1, 15))
+def test_parts_of_a_batch_are_its_rows_with_all_their_targets(lengths: list[int], n_parts: int) -> None:
+    batch = collate([example(number, length) for number, length in enumerate(lengths)])
+    parts = list(batch.parts(n_parts))
+    assert len(parts) <= n_parts
+    assert [name for part in parts for name in names(part)] == names(batch)
+    assert torch.cat([part.targets for part in parts]).equal(batch.targets)
+    inputs = [part.tokens.flatten()[part.answers] for part in parts]
+    assert torch.cat(inputs).equal(batch.tokens.flatten()[batch.answers])

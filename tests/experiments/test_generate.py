@@ -16,9 +16,11 @@ from experiments.encode import Text, encode
 from experiments.generate import Reader, greedy, likelihoods, load, make_completions
 from experiments.model import Pretrained, new_llama, save, words_tokenizer
 from experiments.record import make_record
+from experiments.shards import Shards
 from experiments.world import vocabulary
 from orchestrator.refusal import Refused
 from orchestrator.specs import Model, World
+from tests.experiments.training import beside
 
 WORLD = {"seed": 0, "n_units": 40, "n_everyday_units": 8, "zipf_alpha": 1.0, "zipf_offset": 6.0}
 TEST = {"kind": "symbolic", "world": WORLD, "part": "test", "n_items": 12}
@@ -80,20 +82,27 @@ def pairs(reader: Reader) -> list[tuple[list[int], list[int]]]:
 
 def completed(into: Path, weights: Path, **more: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     into.mkdir(exist_ok=True)
-    summary = make_completions({**SPEC, **more}, {"weights": weights}, into, silent, {})
+    summary = make_completions({**SPEC, **more}, {"weights": weights}, into, silent, {}, beside(into))
     return summary, pq.read_table(into / "completions.parquet").to_pylist()
 
 
+def unknown(tmp_path: Path, name: str) -> Shards:
+    """Nothing is known yet."""
+    return Shards(beside(tmp_path), "a reader", name)
+
+
 def test_a_batch_answers_as_one_prompt_alone_does(
-    weights: Path, pairs: Sequence[tuple[list[int], list[int]]]
+    weights: Path, pairs: Sequence[tuple[list[int], list[int]]], tmp_path: Path
 ) -> None:
     reader = load(weights, "float32", 64)
     prompts = [prompt for prompt, _ in pairs]
-    said = Counter(token for answer in greedy(reader, prompts, 40, silent) for token in answer)
+    said = Counter(
+        token for answer in greedy(reader, prompts, 40, silent, unknown(tmp_path, "said")) for token in answer
+    )
     # This model has not learnt to end, so a word that it says now and then stands for the end.
     end = min(said, key=lambda token: abs(said[token] - len(prompts) // 2))
     reader.tokenizer.eos_token = reader.tokenizer.convert_ids_to_tokens(end)
-    answers = greedy(reader, prompts, 40, silent)
+    answers = greedy(reader, prompts, 40, silent, unknown(tmp_path, "answers"))
     for prompt, answer in zip(prompts, answers, strict=True):
         tokens = list(prompt)
         with torch.inference_mode():
@@ -104,10 +113,10 @@ def test_a_batch_answers_as_one_prompt_alone_does(
 
 
 def test_likelihoods_are_those_of_each_reference_alone(
-    reader: Reader, pairs: Sequence[tuple[list[int], list[int]]]
+    reader: Reader, pairs: Sequence[tuple[list[int], list[int]]], tmp_path: Path
 ) -> None:
     prompts, references = map(list, zip(*pairs, strict=True))
-    scores = likelihoods(reader, prompts, references, silent)
+    scores = likelihoods(reader, prompts, references, silent, unknown(tmp_path, "likelihoods"))
     for prompt, reference, score in zip(prompts, references, scores, strict=True):
         with torch.inference_mode():
             logits = reader.model(torch.tensor([prompt + reference])).logits[0].double()

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from experiments.serve import cause_of
 
@@ -55,8 +57,17 @@ class Server:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
+    def make(self, kind: str, spec: dict[str, Any], into: Path, **more: Any) -> None:
+        """Ask for an artifact whose state lies beside it."""
+        request = {"inputs": {}, "places": {}, "save_every": 60.0, "micro_batches": 1, **more}
+        request["state"] = str(into) + ".state"
+        self.send(ask="make", kind=kind, spec=spec, into=str(into), **request)
+
     def ask(self, **request: Any) -> dict[str, Any]:
         self.send(**request)
+        return self.answer()
+
+    def answer(self) -> dict[str, Any]:
         while "progress" in (answer := self.receive()):
             assert 0.0 <= answer["progress"] <= 1.0
         return answer
@@ -98,8 +109,8 @@ def test_questions_are_answered_in_turn(server: Server, tmp_path: Path) -> None:
     described = {"kind": "pool", "spec": POOL, "inputs": {}}
     [cost] = server.ask(ask="cost", artifacts=[described])["result"]["costs"]
     assert cost["tokens"] == 0
-    made = server.ask(ask="make", kind="pool", spec=POOL, inputs={}, places={}, into=str(tmp_path))
-    assert made["result"].items() >= size.items()
+    server.make("pool", POOL, tmp_path)
+    assert server.answer()["result"].items() >= size.items()
     assert (tmp_path / "pool.parquet").is_file()
 
 
@@ -118,7 +129,8 @@ def test_wrong_input_is_refused_in_a_sentence(server: Server, tmp_path: Path) ->
 def test_what_breaks_is_a_failure_and_the_next_request_is_answered(server: Server, tmp_path: Path) -> None:
     inputs = {"completions": str(tmp_path)}
     spec = {"version": 1, "grader": 1, "answer": "gsm8k", "source": GIVEN}
-    failed = server.ask(ask="make", kind="record", spec=spec, inputs=inputs, places={}, into=str(tmp_path))
+    server.make("record", spec, tmp_path, inputs=inputs)
+    failed = server.answer()
     assert failed["failed"]["cause"] == "unknown"
     assert "FileNotFoundError" in failed["failed"]["message"]
     assert "Traceback" in failed["failed"]["traceback"]
@@ -131,7 +143,7 @@ def test_it_ends_at_once_when_nobody_asks_any_more(tmp_path: Path) -> None:
     with serving() as server:
         model = {**MODEL, "pretrain": {**PRETRAIN, "tokens": 3_000_000}}  # for longer than anybody waits
         spec = {"version": 1, "model": model, "world": WORLD, "decontaminate": []}
-        server.send(ask="make", kind="base", spec=spec, inputs={}, places={}, into=str(tmp_path))
+        server.make("base", spec, tmp_path)
         assert "step" in server.receive()["note"]
         assert server.process.stdin is not None
         begun = time.monotonic()
@@ -158,6 +170,7 @@ class NotFiniteError(RuntimeError):
         (OSError(errno.ENOSPC, "No space left on device"), "disk full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "disk full"),
         (MemoryError(), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of GPU memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
         (ModuleNotFoundError("no module named peft"), "import error"),
         (NotFiniteError("loss not finite"), "loss not finite"),
@@ -172,3 +185,26 @@ def test_a_cause_is_found_behind_what_it_led_to() -> None:
     error = RuntimeError("could not write")
     error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     assert cause_of(error) == "disk full"
+
+
+def test_a_pause_that_comes_late_does_not_touch_the_next_request(server: Server, tmp_path: Path) -> None:
+    server.send(ask="pause")
+    server.make("pool", POOL, tmp_path)
+    assert server.answer()["result"]["n_rows"] == 12
+
+
+@pytest.mark.slow
+def test_a_stage_that_is_paused_answers_the_next_request(server: Server, tmp_path: Path) -> None:
+    model = {**MODEL, "pretrain": {**PRETRAIN, "tokens": 300_000}}
+    server.make("base", {"version": 1, "model": model, "world": WORLD, "decontaminate": []}, tmp_path)
+    assert "step" in server.receive()["note"]
+    server.send(ask="pause")
+    assert "step" in server.answer()["paused"]
+    assert "result" in server.ask(ask="versions")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_to_a_whole_job_do_not_end_a_stage(server: Server, number: int) -> None:
+    server.ask(ask="versions")
+    server.process.send_signal(number)
+    assert "result" in server.ask(ask="versions")

@@ -50,6 +50,37 @@ def test_without_its_manifest_a_folder_is_no_artifact_and_is_replaced(tmp_path: 
     assert (store.folder("pool", artifact.key) / "pool.parquet").read_text() == "new"
 
 
+def a_state(store: Store, artifact: Artifact) -> Path:
+    state = store.state_folder(artifact.key) / "412.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{}")
+    return state
+
+
+def test_publication_removes_what_would_have_been_resumed_from(tmp_path: Path) -> None:
+    store, artifact, other = Store(tmp_path), an_artifact("a"), an_artifact("b")
+    states = [a_state(store, one) for one in (artifact, other)]
+    store.publish(artifact, made(store, artifact, "rows"), {}, {})
+    assert [state.exists() for state in states] == [False, True]
+    assert store.keys("pool") == {artifact.key}
+
+
+def test_a_state_survives_its_maker_and_a_publication_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, artifact = Store(tmp_path), an_artifact()
+    state, folder = a_state(store, artifact), made(store, artifact, "rows")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.publish(artifact, folder, {}, {})
+    store.discard_unfinished(artifact)
+    assert state.exists()
+
+
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, artifact = Store(tmp_path), an_artifact()
     folder = made(store, artifact, "rows")

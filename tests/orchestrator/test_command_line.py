@@ -7,7 +7,11 @@ from typer.testing import CliRunner
 
 from orchestrator.__main__ import app
 
-VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+VERBS = [
+    command.callback.__name__
+    for command in app.registered_commands
+    if command.callback and not command.hidden
+]
 
 
 def test_help_needs_neither_hydra_nor_torch_nor_pandas() -> None:

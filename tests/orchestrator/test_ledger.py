@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from orchestrator.identity import Artifact, Kind, digest, key_of
 from orchestrator.ledger import Ledger, State, wanted
+from tests.tiny import CLUSTER
 
 
 def a_chain(name: str) -> dict[str, Artifact]:
@@ -71,10 +72,14 @@ def test_states_follow_from_the_files(tmp_path_factory: object, done: set[str], 
 
 
 def test_a_failure_counts_its_attempts_until_it_is_forgotten(tmp_path: Path) -> None:
-    failures = Ledger.at(tmp_path).failures
-    for _ in range(2):
-        failures.record("k", {"run": "r", "cause": "killed"})
-    assert failures.attempts("k") == 2
-    failures.forget("k")
-    assert failures.attempts("k") == 0
-    assert failures.of("k") is None
+    ledger = Ledger.at(tmp_path)
+    attempt = {"run": "r", "cause": "killed", "node": None, "job": None}
+    ledger.blame("k", attempt, CLUSTER)
+    assert ledger.failures.of("k") is None, "killed once may be an accident"
+    ledger.blame("k", attempt, CLUSTER)
+    failure = ledger.failures.of("k")
+    assert failure is not None
+    assert failure["attempts"] == 2
+    ledger.forget("k")
+    assert ledger.attempts.of("k") == []
+    assert ledger.failures.of("k") is None

@@ -211,7 +211,7 @@ def test_ctrl_c_stops_after_what_is_in_hand_and_the_next_run_goes_on(tmp_path: P
     os.killpg(run.pid, signal.SIGINT)
     said, _ = run.communicate(timeout=120)
     assert run.returncode == 1, said
-    assert "stopping after what is in hand" in said
+    assert "saving what is in hand" in said
     ran = doublings(tmp_path, "run", *AXES)
     assert ran.returncode == 0, ran.stdout
     assert sorted(made(tmp_path / "outputs")) == sorted(manifests(tmp_path / "outputs"))

@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.claims import Shared
 from orchestrator.identity import Artifact, digest, key_of
 from orchestrator.leases import Leases
 from orchestrator.ledger import Ledger
+from orchestrator.note import Note
 from orchestrator.stages import StageFailed
-from orchestrator.worker import Note, Queue, Worker
+from orchestrator.worker import Place, Worker
+from tests.tiny import SETTINGS
 
 SPEC = {"name": "only"}
 ONLY = Artifact("pool", key_of("pool", digest(SPEC), {}), SPEC, {}, label="only")
@@ -40,23 +43,22 @@ def a_worker(tmp_path: Path) -> Worker:
         outputs=str(tmp_path),
         study="s",
         plan=1,
+        settings=SETTINGS,
         order=(ONLY.key,),
-        workers=1,
-        threads=1,
         devices=(),
-        failures=3,
+        python="python",
         code=str(tmp_path),
         provenance={},
     )
-    note.folder.mkdir(parents=True)
+    note.write()
     ledger = Ledger.at(tmp_path)
-    return Worker(note, ledger, Queue(note, ledger, {ONLY.key: ONLY}), 0)
+    claims = Shared(note.order, {ONLY.key: ONLY}, ledger, note.folder)
+    return Worker(note, ledger, claims, Place("0", threads=1, gpus=""))
 
 
 def make(worker: Worker, function: Callable[[Path], dict[str, Any]]) -> bool:
-    claimed = worker.queue.claim(worker.queue.unfinished())
-    assert claimed is not None
-    return worker._make(Stage(function), *claimed)  # type: ignore[arg-type]
+    claim = next(worker.claims.claims({"study": "s", "run": "r"}))
+    return worker.make(Stage(function), *claim)  # type: ignore[arg-type]
 
 
 def overtake(tmp_path: Path) -> Path:
@@ -104,6 +106,6 @@ def test_a_failure_is_written_down_and_frees_the_artifact(tmp_path: Path) -> Non
     failure = worker.ledger.failures.of(ONLY.key)
     assert failure is not None
     assert failure["cause"] == "disk full"
-    assert worker.queue.unfinished() == []
+    assert list(worker.claims.claims({})) == []
     assert worker.ledger.leases.live() == {}
     assert list((tmp_path / "artifacts" / "pool").iterdir()) == []

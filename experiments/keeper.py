@@ -1,0 +1,60 @@
+"""Keeps a training: saves it now and then and where it is asked to pause, and finds it again."""
+
+import logging
+import time
+
+from experiments.resume import Paused, Progress, Resumption
+from experiments.state import WRITE_ERRORS, States
+from experiments.training import Training
+
+# Saving takes at most this share of the time, however large the weights and however slow the disk.
+SHARE = 0.05
+
+logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """The state of one training on disk. Without room for it the training goes on, and says so once."""
+
+    def __init__(self, resumption: Resumption, identity: str, progress: Progress) -> None:
+        self._resumption = resumption
+        self._states = States(resumption.folder, identity)
+        self._progress = progress
+        self._saved_step = 0
+        self._due = time.monotonic() + resumption.save_every
+        self._warned = False
+
+    def resume(self, training: Training, n_steps: int) -> None:
+        """Bring a training that has not begun to the newest step that can be restored, if there is one."""
+        resumed = self._states.resume(training.restore)
+        self._saved_step = resumed.step
+        if resumed.step or resumed.passed_over:
+            unusable = f", {resumed.passed_over} unusable states passed over" if resumed.passed_over else ""
+            self._tell(resumed.step, n_steps, f"goes on after step {resumed.step} of {n_steps}{unusable}")
+
+    def between_steps(self, training: Training, n_steps: int) -> None:
+        """Save where it is time to; raises Paused, after saving, where a pause is asked for."""
+        step = len(training.steps)
+        pause = self._resumption.pause.is_set()
+        if step > self._saved_step and (pause or time.monotonic() > self._due):
+            self._save(training, n_steps)
+        if pause:
+            lost = "" if step == self._saved_step else f", saved at step {self._saved_step}"
+            raise Paused(f"step {step} of {n_steps}{lost}")
+
+    def _save(self, training: Training, n_steps: int) -> None:
+        begun = time.monotonic()
+        try:
+            self._states.save(training.state())
+            self._saved_step = len(training.steps)
+        except WRITE_ERRORS as error:
+            if not self._warned:
+                self._warned = True
+                text = f"training goes on, but cannot be saved: {error}"
+                self._tell(len(training.steps), n_steps, text)
+        took = time.monotonic() - begun
+        self._due = time.monotonic() + max(self._resumption.save_every, took / SHARE)
+
+    def _tell(self, step: int, n_steps: int, text: str) -> None:
+        logger.warning("%s", text)  # on stderr, which is the log of the worker
+        self._progress(step / n_steps, text)

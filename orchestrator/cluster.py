@@ -1,0 +1,246 @@
+"""A run on Slurm: what is missing and in nobody's hands is submitted; what was lost is submitted again."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, cached_property
+
+from orchestrator import packing, shapes, slurm, triage
+from orchestrator.autopsy import Remains, examine
+from orchestrator.driver import drivers, start_driver
+from orchestrator.files import write_text
+from orchestrator.identity import KINDS, Artifact, Kind
+from orchestrator.ledger import State
+from orchestrator.note import Note, stop_file
+from orchestrator.progress import View
+from orchestrator.queued import Queued, look
+from orchestrator.refusal import Refused
+from orchestrator.saved import Saved
+from orchestrator.settings import Resources, SlurmCluster
+from orchestrator.submissions import Submission, write
+from orchestrator.submit import Batch, submit_slurm
+
+# What Slurm allows where it does not say.
+SMALLEST_ARRAY = 1001
+
+
+class SlurmRun:
+    """One run of a study on Slurm. Any number of these may look after one study at the same time."""
+
+    poll = 5.0
+
+    def __init__(self, saved: Saved, note: Note, cluster: SlurmCluster) -> None:
+        self.saved = saved
+        self.note = note
+        self.cluster = cluster
+        self.queued = Queued()
+        self.everything_submitted = False
+        self._n_jobs = self._n_arrays = 0
+
+    def begin(self, view: View) -> None:
+        """Leave a driver, then submit all that is missing; wait where Slurm is silent, or full and undriven.
+
+        Raises Refused where Slurm will not take such jobs; then nothing of this run stays in its queue.
+        """
+        self.saved.study.index(self.saved.number, self.saved.document)
+        try:
+            while not self._driven(view):
+                time.sleep(self.poll)
+            while not self._step(view) and not (self.cluster.driver and self._n_arrays):
+                time.sleep(self.poll)
+        except Refused as refusal:
+            write_text(stop_file(self.note.folder), str(refusal))
+            self._take_drivers_back()
+            raise
+
+    def started(self) -> str:
+        """What a person hears who does not wait."""
+        rest = "" if self.everything_submitted else "; the driver submits the rest"
+        return f"{self._n_jobs} jobs in {self._n_arrays} arrays submitted{rest}; {self.queued.in_words()}"
+
+    def over(self, states: Mapping[str, State], view: View) -> bool:
+        """Whether nothing is left to make and nothing is queued; what was lost is submitted again."""
+        if not self._step(view) or self.queued.jobs:
+            return False
+        if not self._stopped() and self.saved.left(self.saved.states()):
+            return False
+        self._take_drivers_back()
+        return True
+
+    def interrupted(self, view: View) -> bool:
+        """Ctrl-C ends the watching, not the jobs."""
+        name = self.note.study
+        view.say(f"no longer watching; the jobs go on. `doublings status {name}`, `doublings cancel {name}`")
+        return True
+
+    def _step(self, view: View) -> bool:
+        """Reconcile once; whether all that could be submitted is."""
+        try:
+            self.reconcile()
+        except slurm.SlurmSilent as silence:
+            view.say_once(f"Slurm does not answer ({silence}); waiting")
+            return False
+        except slurm.SlurmFull as full:
+            view.say_once(f"Slurm takes no more jobs for now ({full}); going on when it does")
+            return False
+        return self.everything_submitted
+
+    def _driven(self, view: View) -> bool:
+        """Submit the driver, if there shall be one; whether that is done."""
+        try:
+            start_driver(self.note, self.cluster)
+        except slurm.SlurmSilent as silence:
+            view.say_once(f"Slurm does not answer ({silence}); waiting")
+            return False
+        except slurm.SlurmFull as full:
+            view.say_once(f"Slurm takes no more jobs for now ({full}); waiting")
+            return False
+        return True
+
+    def _take_drivers_back(self) -> None:
+        """None is needed any more; where Slurm is silent they find that out by themselves."""
+        with suppress(slurm.SlurmSilent):
+            slurm.cancel(drivers(self.saved.study, slurm.queue()))
+
+    def reconcile(self) -> None:
+        """Look at the queue, learn from what ended, submit what is missing and in nobody's hands.
+
+        Raises slurm.SlurmSilent and slurm.SlurmFull; whatever was submitted until then is on the books.
+        """
+        self.everything_submitted = False
+        with self._alone() as alone:
+            self.queued = look(self.saved.study, slurm.queue())
+            if not alone:
+                return  # another orchestrator submits at this moment
+            self._learn()
+            if self._stopped():
+                slurm.cancel_waiting(sorted({entry.job_id for entry in self.queued.jobs.values()}))
+            else:
+                self._submit(self._missing())
+            self.everything_submitted = not self.queued.unsure
+
+    def _learn(self) -> None:
+        """Note what became of each array; blame what ended for what it left unmade."""
+        settled = self._settled() if self.queued.known else set()
+        for submission in self.queued.unheard:
+            submission.over({"never": "Slurm knows no such job"})
+        for known in self.queued.known:
+            if known.submission.job_id is None:
+                known.submission.taken(known.job_id)
+            examine(Remains(self.saved, self.cluster, known, settled))
+
+    def _settled(self) -> set[str]:
+        """What is complete or given up, by one listing of each place."""
+        ledger = self.saved.ledger
+        return ledger.store.complete(self.saved.artifacts.values()) | ledger.failures.failed()
+
+    def _missing(self) -> dict[str, Artifact]:
+        """What nobody makes or will make, and whose inputs are there, on their way, or missing too."""
+        states = self.saved.states()
+        left = self.saved.left(states)
+        taken = self.queued.holding.keys() | self.queued.unsure
+        missing: dict[str, Artifact] = {}
+        for key, artifact in sorted(left.items(), key=lambda item: KINDS.index(item[1].kind)):
+            if key in taken or states[key] == State.RUNNING:
+                continue
+            if all(
+                states[made_from] == State.COMPLETE
+                or made_from in self.queued.holding
+                or made_from in missing
+                for made_from in artifact.inputs.values()
+            ):
+                missing[key] = artifact
+        return missing
+
+    def _submit(self, missing: Mapping[str, Artifact]) -> None:
+        models = {key: shapes.model_of(artifact, self.saved.artifacts) for key, artifact in missing.items()}
+        tried = self.saved.ledger.attempts.known()
+
+        @cache
+        def resources_for(kind: Kind, model: str | None, changes: triage.Adjustments) -> Resources:
+            return shapes.resources_for(self.cluster, kind, model, changes)
+
+        def resources_of(artifact: Artifact) -> Resources:
+            attempts = self.saved.ledger.attempts.of(artifact.key) if artifact.key in tried else []
+            return resources_for(artifact.kind, models[artifact.key], triage.adjustments(attempts))
+
+        for batch in packing.jobs(self.cluster, missing, resources_of, self.saved.seconds):
+            left = list(batch.elements)
+            while left:
+                left = left[self._submit_some(batch.resources, left) :]
+
+    def _submit_some(self, resources: Resources, elements: Sequence[Sequence[Artifact]]) -> int:
+        """Submit as many of the elements as one array may have and Slurm takes now; how many those are."""
+        n_elements = min(len(elements), self._longest_array, self._room())
+        while True:
+            try:
+                self._submit_array(resources, elements[:n_elements])
+            except slurm.SlurmFull:
+                if n_elements == 1:
+                    raise
+                n_elements //= 2
+            else:
+                return n_elements
+
+    def _submit_array(self, resources: Resources, elements: Sequence[Sequence[Artifact]]) -> None:
+        """On the books first: whoever is killed after sbatch finds the array by its name."""
+        shares = [[artifact.key for artifact in share] for share in elements]
+        submission = write(self.note.folder, resources, shares)
+        needed = {key for share in elements for artifact in share for key in artifact.inputs.values()}
+        batch = Batch(
+            folder=submission.folder,
+            name=submission.job_name,
+            resources=resources,
+            command=[self.note.python, "-m", "orchestrator", "work", str(submission.folder)],
+            code=self.note.code,
+            n_elements=len(elements),
+            after=sorted({self.queued.holding[key] for key in needed if key in self.queued.holding}),
+        )
+        try:
+            job_id = submit_slurm(batch, self.cluster)
+        except slurm.SlurmSilent:
+            raise
+        except BaseException:
+            submission.over({"never": "Slurm did not take it"})
+            raise
+        submission.taken(job_id)
+        for index, share in enumerate(shares):
+            self.queued.jobs[f"{job_id}_{index}"] = _new_entry(job_id, index, submission)
+            self.queued.holding.update(dict.fromkeys(share, job_id))
+        self._n_jobs += len(elements)
+        self._n_arrays += 1
+
+    def _room(self) -> int:
+        """How many more jobs may be queued."""
+        if self.cluster.max_queued is None:
+            return SMALLEST_ARRAY**2
+        room = self.cluster.max_queued - len(self.queued.jobs)
+        if room < 1:
+            raise slurm.SlurmFull(f"cluster.max_queued={self.cluster.max_queued} jobs are queued")
+        return room
+
+    @cached_property
+    def _longest_array(self) -> int:
+        """The cap is on the index, which begins at zero."""
+        return int(slurm.configuration().get("MaxArraySize", SMALLEST_ARRAY))
+
+    def _stopped(self) -> bool:
+        return stop_file(self.note.folder).exists()
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Whether nobody else submits for this study while the context lasts."""
+        leases, key = self.saved.ledger.leases, f"submitting-{self.saved.study.name}"
+        lease = leases.claim(key, {"label": "submission", "kind": "submission"})
+        try:
+            yield lease is not None
+        finally:
+            if lease is not None:
+                leases.clear(key)
+
+
+def _new_entry(job_id: str, index: int, submission: Submission) -> slurm.Entry:
+    """As the queue will show it."""
+    return slurm.Entry(
+        job_id, (index,), "PENDING", slurm.user(), 0, "", None, "", "", "just submitted", submission.job_name
+    )

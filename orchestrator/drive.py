@@ -1,0 +1,48 @@
+"""What the driver's job does: look after a study once, and leave a successor until all is done."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestrator import slurm
+from orchestrator.cluster import SlurmRun
+from orchestrator.driver import newest_run, start_driver
+from orchestrator.note import Note, read_note
+from orchestrator.progress import View
+from orchestrator.run import conclude
+from orchestrator.saved import Saved
+from orchestrator.settings import SlurmCluster
+from orchestrator.study import StudyFolder
+
+# Slurm may be silent just when a driver wakes; its successor is what keeps the study going.
+TRIES = 5
+PAUSE = 20.0
+
+
+def drive(run_folder: Path) -> int:
+    """Submit a successor, then what was lost; at the end write the report and take the successor back."""
+    note = read_note(run_folder / "note.json")
+    study = StudyFolder(Path(note.outputs), note.study)
+    cluster = note.settings.cluster
+    assert cluster.kind == "slurm", "drivers are jobs of a cluster"
+    if newest_run(study) != note.run:
+        return 0  # a later `run` has a driver of its own
+    _leave_successor(note, cluster)
+    saved = Saved.of(study, note.plan, study.plan(note.plan))
+    this = SlurmRun(saved, note, cluster)
+    with View(Console()) as view:
+        over = this.over(saved.states(), view)
+        view.say(this.started())
+    return conclude(saved, note, Console()) if over else 0
+
+
+def _leave_successor(note: Note, cluster: SlurmCluster) -> None:
+    for _ in range(TRIES - 1):
+        try:
+            start_driver(note, cluster)
+        except (slurm.SlurmSilent, slurm.SlurmFull):
+            time.sleep(PAUSE)
+        else:
+            return
+    start_driver(note, cluster)

@@ -1,0 +1,52 @@
+"""What the jobs of one run are told, in a file beside their logs."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict
+
+from orchestrator.files import read_json, write_json
+from orchestrator.settings import Settings
+from orchestrator.specs import Spec
+from orchestrator.study import StudyFolder
+
+
+class Note(Spec):
+    """A run: its study and plan, how its jobs run, and the code that they run."""
+
+    model_config = ConfigDict(frozen=True, strict=False, extra="forbid")
+
+    run: str
+    outputs: str
+    study: str
+    plan: int
+    settings: Settings
+    order: tuple[str, ...]  # keys to make, most urgent first; on a cluster each job has its own
+    devices: tuple[str, ...]  # GPUs of this machine, one for each of the first slots
+    python: str  # that runs the jobs
+    code: str
+    provenance: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where this run keeps its logs and its word to stop."""
+        return StudyFolder(Path(self.outputs), self.study).jobs(self.run)
+
+    @property
+    def path(self) -> Path:
+        """The file itself."""
+        return self.folder / "note.json"
+
+    def write(self) -> None:
+        """Put it where the jobs find it."""
+        write_json(self.path, self.model_dump(mode="json"))
+
+
+def read_note(path: Path) -> Note:
+    """What `Note.write` wrote."""
+    return Note.model_validate(read_json(path))
+
+
+def stop_file(folder: Path) -> Path:
+    """Its presence asks the workers of a run to save what is in hand and end; its text says why."""
+    return folder / "stop"

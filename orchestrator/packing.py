@@ -1,0 +1,110 @@
+"""Which artifacts go into which job: chains that need no other job between, packed to like length."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.identity import KINDS, Artifact
+from orchestrator.settings import Resources, SlurmCluster
+from orchestrator.shapes import MARGIN, with_time_for
+
+
+@dataclass
+class Unit:
+    """Artifacts that one job makes one after the other, such as a checkpoint, its completions and records."""
+
+    resources: Resources
+    wave: int  # units of a wave need only what earlier waves make
+    artifacts: list[Artifact] = field(default_factory=list)
+    seconds: float = 0.0  # predicted
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs of one shape that wait for the same waves: one array, or several where it is too long."""
+
+    wave: int
+    resources: Resources
+    elements: tuple[tuple[Artifact, ...], ...]  # longest first
+
+
+def jobs(
+    cluster: SlurmCluster,
+    to_make: Mapping[str, Artifact],
+    resources_of: Callable[[Artifact], Resources],
+    seconds: Mapping[str, float],
+) -> list[Batch]:
+    """The arrays that make all of it, with time limits that hold the predicted `seconds` of each key."""
+    found = units(to_make, resources_of, lambda artifact: seconds[artifact.key])
+    for unit in found:
+        unit.resources = with_time_for(unit.resources, unit.seconds, cluster.most_minutes)
+    return batches(found, cluster.target_minutes * 60)
+
+
+def units(
+    to_make: Mapping[str, Artifact],
+    resources_of: Callable[[Artifact], Resources],
+    seconds_of: Callable[[Artifact], float],
+) -> list[Unit]:
+    """Put each artifact with the only one of its inputs that is still to be made, if one job can make both.
+
+    Pools and bases serve many: they stay alone, and whatever needs them comes in a later wave.
+    """
+    home: dict[str, Unit] = {}
+    found: list[Unit] = []
+    for artifact in sorted(to_make.values(), key=lambda artifact: KINDS.index(artifact.kind)):
+        resources = resources_of(artifact)
+        missing = [to_make[key] for key in artifact.inputs.values() if key in to_make]
+        unit = _joined(artifact, resources, missing, home)
+        if unit is None:
+            unit = Unit(resources, wave=max((home[made.key].wave + 1 for made in missing), default=0))
+            found.append(unit)
+        unit.artifacts.append(artifact)
+        unit.seconds += seconds_of(artifact)
+        home[artifact.key] = unit
+    return found
+
+
+def batches(found: Iterable[Unit], target_seconds: float) -> list[Batch]:
+    """Pack units of one wave and shape into jobs of about the target, like with like, longest first."""
+    groups: dict[tuple[int, Resources], list[Unit]] = defaultdict(list)
+    for unit in found:
+        groups[unit.wave, unit.resources].append(unit)
+    return [
+        Batch(wave, resources, tuple(_packed(members, min(target_seconds, _room(resources)))))
+        for (wave, resources), members in sorted(
+            groups.items(), key=lambda item: (item[0][0], str(item[0][1]))
+        )
+    ]
+
+
+def _joined(
+    artifact: Artifact, resources: Resources, missing: Sequence[Artifact], home: Mapping[str, Unit]
+) -> Unit | None:
+    """The unit of the one input that this artifact follows, where the same job may go on with it."""
+    if len(missing) != 1 or missing[0].kind not in ("checkpoint", "completions"):
+        return None
+    unit = home[missing[0].key]
+    return unit if unit.resources is resources or unit.resources == resources else None
+
+
+def _room(resources: Resources) -> float:
+    """Seconds of predicted work that a time limit surely holds."""
+    return resources.minutes * 60 / MARGIN
+
+
+def _packed(members: Sequence[Unit], target_seconds: float) -> list[tuple[Artifact, ...]]:
+    """As few jobs as the target allows, all of about the same length."""
+    in_all = sum(unit.seconds for unit in members)
+    target_seconds = in_all / math.ceil(in_all / target_seconds) if in_all else target_seconds
+    elements: list[list[Artifact]] = []
+    left = 0.0
+    for unit in sorted(members, key=lambda unit: (-unit.seconds, unit.artifacts[0].key)):
+        # Half of a unit too much is nearer to the target than half of one too little.
+        if not elements or unit.seconds / 2 > left:
+            elements.append([])
+            left = target_seconds
+        elements[-1] += unit.artifacts
+        left -= unit.seconds
+    return [tuple(element) for element in elements]

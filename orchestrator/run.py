@@ -1,0 +1,222 @@
+"""`run`: plan on disk, jobs for what is missing, then watched until done; and what is said at the end."""
+
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from platform import machine, platform, processor, python_version
+from typing import Any, Protocol
+
+from rich.console import Console
+
+from orchestrator import snapshot
+from orchestrator.cluster import SlurmRun
+from orchestrator.ledger import State
+from orchestrator.local import LocalRun
+from orchestrator.note import Note, stop_file
+from orchestrator.prepare import Prepared
+from orchestrator.progress import Snapshot, View, duration
+from orchestrator.saved import LOST, URGENCY, Saved
+from orchestrator.settings import Settings
+from orchestrator.study import save_cells, save_plan
+
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow", "datasets", "submitit", "hydra-core")
+
+
+class Run(Protocol):
+    """Jobs for what is missing of a study, on this machine or on a cluster."""
+
+    poll: float  # seconds between two looks
+
+    def begin(self, view: View) -> None:
+        """Start the jobs."""
+
+    def started(self) -> str:
+        """What a person hears who does not wait."""
+
+    def over(self, states: Mapping[str, State], view: View) -> bool:
+        """Whether nothing is left to do; what was lost is started again."""
+
+    def interrupted(self, view: View) -> bool:
+        """Ctrl-C was pressed; whether watching ends."""
+
+
+def run(prepared: Prepared, console: Console) -> int:
+    """Make what is missing; 0 if every cell is complete then (or is on its way), 1 otherwise."""
+    number, replaced = save_plan(prepared.study, prepared.document())
+    saved = Saved.of(prepared.study, number, prepared.document())
+    with View(console) as view:
+        _announce(prepared, number, replaced, view)
+        note = None
+        if prepared.to_make:
+            for key in prepared.to_make:
+                prepared.ledger.forget(key)
+            note = new_note(saved, prepared.settings, snapshot.take(prepared.study.code))
+            if not make(saved, note, view):
+                return 0
+    return conclude(saved, note, console)
+
+
+def make(saved: Saved, note: Note, view: View) -> bool:
+    """Start the jobs of a run; whether they were waited for."""
+    note.write()
+    cluster = note.settings.cluster
+    this: Run = LocalRun(saved, note, cluster) if cluster.kind == "local" else SlurmRun(saved, note, cluster)
+    this.begin(view)
+    wait = note.settings.wait if note.settings.wait is not None else cluster.kind == "local"
+    if wait:
+        _follow(this, saved, view)
+    else:
+        view.say(f"{this.started()}; `doublings status {note.study} --watch`")
+    return wait
+
+
+def new_note(saved: Saved, settings: Settings, code: snapshot.Snapshot) -> Note:
+    """What the jobs of a new run are told."""
+    # The commit is that of the code as it is now; what the jobs run is told by the digest.
+    commit, dirty = snapshot.commit()
+    return Note(
+        run=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        outputs=str(saved.study.outputs),
+        study=saved.study.name,
+        plan=saved.number,
+        settings=settings,
+        order=(),
+        devices=(),
+        python=sys.executable,
+        code=str(code.folder),
+        provenance={"code": code.digest, "git_commit": commit, "git_dirty": dirty, **_software()},
+    )
+
+
+def _follow(this: Run, saved: Saved, view: View) -> None:
+    """Until nothing is left to do, or somebody presses Ctrl-C."""
+    pace = _Pace(saved)
+    while True:
+        try:
+            states = saved.states()
+            view.show(pace.snapshot(states))
+            if this.over(states, view):
+                return
+            time.sleep(this.poll)
+        except KeyboardInterrupt:
+            if this.interrupted(view):
+                return
+
+
+@dataclass
+class _Pace:
+    """How far a run is, from one look to the next."""
+
+    saved: Saved
+    _records: frozenset[str] = frozenset()
+    _last: str = ""
+
+    def snapshot(self, states: Mapping[str, State]) -> Snapshot:
+        """What a view shows."""
+        seconds = self.saved.seconds
+        holders = self.saved.ledger.leases.live()
+        running = {key: holders[key] for key in states if key in holders}
+        half_done = sum(seconds[key] * holder.get("progress", 0.0) for key, holder in running.items())
+        complete = [key for key, state in states.items() if state == State.COMPLETE]
+        cells = self.saved.cell_states(states)
+        return Snapshot(
+            cells_done=cells.count(State.COMPLETE),
+            cells=len(cells),
+            seconds_done=sum(seconds[key] for key in complete) + half_done,
+            seconds_in_all=sum(seconds.values()),
+            running=tuple(running.values()),
+            failed=sum(cells.count(state) for state in LOST),
+            last=self._newest_result(frozenset(complete)),
+        )
+
+    def _newest_result(self, complete: frozenset[str]) -> str:
+        artifacts = self.saved.artifacts
+        records = frozenset(key for key in complete if artifacts[key].kind == "record")
+        new = records - self._records
+        if new and self._records:
+            key = next(iter(new))
+            summary = self.saved.ledger.store.manifest("record", key)["summary"]
+            accuracy = 100 * summary["n_correct"] / summary["n_items"]
+            self._last = f"{artifacts[key].label}: {accuracy:.1f} %"
+        self._records = records
+        return self._last
+
+
+def _announce(prepared: Prepared, number: int, replaced: Mapping[str, Any] | None, view: View) -> None:
+    for note in prepared.notes:
+        view.say(f"note: {note}")
+    if replaced:
+        view.say(difference(replaced, prepared.document()))
+    to_make = prepared.to_make
+    if not to_make:
+        view.say(
+            f"nothing to make: all {len(prepared.plan.cells)} cells of '{prepared.study.name}' are complete"
+        )
+        return
+    kinds = {kind: sum(artifact.kind == kind for artifact in to_make.values()) for kind in URGENCY}
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+    at_once = prepared.settings.cluster.at_once
+    seconds = sum(prepared.costs[key].seconds for key in to_make) / at_once
+    view.say(
+        f"study '{prepared.study.name}', plan {number}: {len(prepared.plan.cells)} cells; "
+        f"to make: {listed}; about {duration(seconds)} with {at_once} at once"
+    )
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """One line on what the new plan has that the old one had not, and the other way round."""
+    before = {tuple(sorted(map(str, cell["axes"].items()))) for cell in old["cells"]}
+    after = {tuple(sorted(map(str, cell["axes"].items()))) for cell in new["cells"]}
+    if before == after:
+        return "changed since the last plan: the same cells, made or analysed differently"
+    left = f"{len(before - after)} cells left it (their files stay)"
+    return f"changed since the last plan: {len(after - before)} cells are new, {left}"
+
+
+def conclude(saved: Saved, note: Note | None, console: Console) -> int:
+    """Say what failed, make the report, name it; 0 if every cell is complete."""
+    states = saved.states()
+    save_cells(saved.study, saved.document, states)
+    failures = saved.ledger.failures
+    failed = [failures.of(key) for key, state in states.items() if state == State.FAILED]
+    for failure in failed:
+        if failure:
+            console.print(
+                f"failed: {failure['kind']} {failure['label']}: {failure['cause']}: {failure['message']} "
+                f"(log: {failure['log']}); {failure['advice']}",
+                markup=False, highlight=False, soft_wrap=True, style="red",
+            )  # fmt: skip
+    if note is not None and stop_file(note.folder).exists():
+        console.print(stop_file(note.folder).read_text(), markup=False, highlight=False, soft_wrap=True)
+    done = [state == State.COMPLETE for state in saved.cell_states(states)]
+    console.print(f"{sum(done)} of {len(done)} cells complete", highlight=False)
+    reported = _report(saved) if any(done) else 0
+    return 0 if all(done) and reported == 0 else 1
+
+
+def _report(saved: Saved) -> int:
+    """Have the analysis write the page, unless it is newer than all that goes into it."""
+    study, store = saved.study, saved.ledger.store
+    page = study.root / "report" / "index.html"
+    records = [key for key, artifact in saved.artifacts.items() if artifact.kind == "record"]
+    manifests = [store.folder("record", key) / "manifest.json" for key in records]
+    inputs = [study.plans / f"{saved.number}.json", *manifests]
+    if page.exists() and page.stat().st_mtime > max(p.stat().st_mtime for p in inputs if p.exists()):
+        Console().print(f"report: {page}", highlight=False, soft_wrap=True)
+        return 0
+    return subprocess.run([sys.executable, "-m", "analysis", "report", str(study.root)]).returncode
+
+
+def _software() -> dict[str, Any]:
+    """Versions and hardware, for the manifests; never part of a key."""
+    return {
+        "python": python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "platform": platform(),
+        "processor": processor() or machine(),
+    }

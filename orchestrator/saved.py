@@ -1,0 +1,56 @@
+"""A study as its newest plan has it, ready to be made: what everybody reads who did not plan it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.identity import Artifact, Kind
+from orchestrator.ledger import Ledger, State, wanted
+from orchestrator.study import StudyFolder, artifacts_of, cell_state
+
+# Inputs of everything come first; then what is nearest to a record, so that results show early.
+URGENCY: Mapping[Kind, int] = {"base": 0, "pool": 1, "record": 2, "completions": 3, "checkpoint": 4}
+LOST = (State.FAILED, State.BLOCKED)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One plan of a study, and the ledger of what is on disk."""
+
+    study: StudyFolder
+    ledger: Ledger
+    number: int  # of the plan
+    document: Mapping[str, Any]
+    artifacts: Mapping[str, Artifact]
+    seconds: Mapping[str, float]  # predicted, of one worker
+
+    @classmethod
+    def of(cls, study: StudyFolder, number: int, document: Mapping[str, Any]) -> "Saved":
+        """A plan that was just written or read."""
+        seconds = {key: known["cost"]["seconds"] for key, known in document["artifacts"].items()}
+        return cls(study, Ledger.at(study.outputs), number, document, artifacts_of(document), seconds)
+
+    @classmethod
+    def newest(cls, study: StudyFolder) -> "Saved":
+        """The newest plan of a study that has one."""
+        newest = study.latest()
+        assert newest is not None, "studies that are found have a plan"
+        return cls.of(study, *newest)
+
+    def states(self) -> dict[str, State]:
+        """How far every artifact is."""
+        return self.ledger.states(self.artifacts)
+
+    def left(self, states: Mapping[str, State]) -> dict[str, Artifact]:
+        """What is wanted, not there, and not given up."""
+        complete = {key for key, state in states.items() if state == State.COMPLETE}
+        to_make = wanted(self.artifacts, complete)
+        return {key: artifact for key, artifact in to_make.items() if states[key] not in LOST}
+
+    def by_urgency(self, to_make: Mapping[str, Artifact]) -> tuple[str, ...]:
+        """Keys, those first that others wait for or that show results; among equals the longest first."""
+        return tuple(sorted(to_make, key=lambda key: (URGENCY[to_make[key].kind], -self.seconds[key], key)))
+
+    def cell_states(self, states: Mapping[str, State]) -> list[State]:
+        """How far every cell is, in the order of the plan."""
+        return [cell_state(cell, states) for cell in self.document["cells"]]

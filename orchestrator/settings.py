@@ -1,0 +1,124 @@
+"""What a study has beside its cells: how its jobs run, and what it promises to report."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from orchestrator.identity import Kind
+from orchestrator.specs import Count, Rate, Spec
+
+
+class Jobs(Spec):
+    """What every way of running jobs has. Never part of identity."""
+
+    name: str
+    flops_per_second: Rate  # of one worker, for estimates of time
+    failures: Count  # of one cause, after which nothing new is started
+    save_every: Rate  # seconds between two saves of what an interrupted stage resumes from
+    tries: dict[str, Count]  # how often in all, by cause; what is not named here has a default of its own
+
+
+class LocalCluster(Jobs):
+    """Worker processes on this machine."""
+
+    kind: Literal["local"]
+    workers: Count
+    threads: Count  # per worker
+    gpus: Annotated[int, Field(ge=0)]  # of this machine, dealt out to the workers, one each
+
+    @property
+    def at_once(self) -> int:
+        """How many artifacts are made at the same time."""
+        return self.workers
+
+
+class Resources(Spec):
+    """What one job asks of Slurm."""
+
+    cpus: Count
+    gpus: Annotated[int, Field(ge=0)]  # per node
+    nodes: Count
+    memory_gib: Rate  # per node
+    minutes: Rate  # time limit; more where the prediction of a job's work asks for it
+    partition: str | None
+    account: str | None
+    qos: str | None
+    constraint: str | None
+    gres: str | None
+    exclude: str | None  # nodes
+    python: str | None  # command that starts a stage, such as a container's; null: the one that runs us
+
+
+class ResourceChanges(Spec):
+    """Resources that differ for a stage or a model; what is not named stays."""
+
+    cpus: Count | None = None
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    nodes: Count | None = None
+    memory_gib: Rate | None = None
+    minutes: Rate | None = None
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gres: str | None = None
+    exclude: str | None = None
+    python: str | None = None
+
+
+class Driver(Spec):
+    """The small job that looks after a study when nobody does: it submits what is lost, then itself again."""
+
+    every_minutes: Rate
+    minutes: Rate  # time limit
+    memory_gib: Rate
+    partition: str | None  # null: as the jobs
+    qos: str | None
+
+
+class SlurmCluster(Jobs):
+    """Jobs of a Slurm cluster."""
+
+    kind: Literal["slurm"]
+    resources: Resources
+    stages: dict[Kind, ResourceChanges]
+    models: dict[str, dict[Kind, ResourceChanges]]  # by model.name; wins over `stages`
+    target_minutes: Rate  # artifacts are packed into jobs of about this length
+    max_parallel: Count | None  # jobs of an array that run at the same time
+    max_queued: Count | None  # jobs in the queue at the same time, where the site has a limit
+    most_minutes: Rate | None  # no time limit above this; null: the partition's own
+    most_memory_gib: Rate | None  # no more memory than this after running out of it
+    warn_seconds: Count  # before the time limit, to save what is in hand
+    requeue: bool  # a job that is preempted or out of time goes back into the queue by itself
+    setup: Annotated[tuple[str, ...], Field(strict=False)]  # shell lines before each job: module load ...
+    sbatch: dict[str, str | int | bool]  # further parameters, by their long names
+    driver: Driver | None
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs run at the same time, as far as that is known beforehand."""
+        return self.max_parallel or 1
+
+
+Cluster = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]
+
+
+class Analysis(Spec):
+    """What the study promises to report."""
+
+    law: Literal["loglinear"]
+    metric: Literal["accuracy", "nll"]
+    references: Annotated[tuple[str, ...], Field(strict=False)]  # strategies drawn as lines
+    compare: Annotated[tuple[str, ...], Field(strict=False)]  # two strategies set against each other
+    by_construction: str  # what the study's world builds in, said beside the results
+
+
+class Settings(Spec):
+    """What a study has beside its cells."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    outputs: str
+    wait: bool | None  # until everything is done; null: on this machine yes, on a cluster no
+    format: Literal["text", "json"]
+    cluster: Cluster
+    analysis: Analysis

@@ -1,0 +1,56 @@
+"""What a job asks of the cluster, by the stage and the model of what it makes, and by earlier tries."""
+
+from collections.abc import Mapping
+
+from orchestrator.identity import Artifact, Kind
+from orchestrator.settings import Resources, SlurmCluster
+from orchestrator.triage import Adjustments
+
+# A prediction may be off by this before the time limit is.
+MARGIN = 2.0
+
+
+def model_of(artifact: Artifact, artifacts: Mapping[str, Artifact]) -> str | None:
+    """The name of the model that an artifact goes back to; None for a pool."""
+    while artifact.kind != "base":
+        made_from = (
+            artifact.inputs.get("completions")
+            or artifact.inputs.get("weights")
+            or artifact.inputs.get("base")
+        )
+        if made_from is None:
+            return None
+        artifact = artifacts[made_from]
+    return artifact.label
+
+
+def resources_for(cluster: SlurmCluster, kind: Kind, model: str | None, changes: Adjustments) -> Resources:
+    """The cluster's resources, changed for the stage, for the model, and by what earlier tries taught."""
+    resources = cluster.resources
+    for wish in (cluster.stages.get(kind), cluster.models.get(model or "", {}).get(kind)):
+        if wish is not None:
+            resources = resources.model_copy(update=wish.model_dump(exclude_none=True))
+    return resources.model_copy(
+        update={
+            "memory_gib": _capped(resources.memory_gib, changes.memory_factor, cluster.most_memory_gib),
+            "minutes": _capped(resources.minutes, changes.time_factor, cluster.most_minutes),
+            "exclude": ",".join(filter(None, [resources.exclude, *changes.avoid])) or None,
+        }
+    )
+
+
+def with_time_for(resources: Resources, seconds: float, most_minutes: float | None) -> Resources:
+    """The same, with a time limit that holds the predicted work twice over; limits grow by doubling."""
+    minutes = resources.minutes
+    if minutes * 60 >= MARGIN * seconds:
+        return resources
+    while minutes * 60 < MARGIN * seconds:
+        minutes *= 2
+    if most_minutes is not None:
+        minutes = min(minutes, max(most_minutes, resources.minutes))
+    return resources.model_copy(update={"minutes": minutes})
+
+
+def _capped(value: float, factor: float, most: float | None) -> float:
+    """What was declared may be above the cap; only growing past it is not allowed."""
+    return value * factor if most is None else min(value * factor, max(value, most))
