@@ -12,12 +12,15 @@ from rich.text import Text
 from analysis.between import between, between_json, print_between
 from analysis.chosen import Wishes, chosen_json
 from analysis.curve import as_json
-from analysis.expect import expect_command
+from analysis.figures import FORMATS
 from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
+from analysis.fit_files import FitFiles
 from analysis.laws import LAWS
+from analysis.metric import THIS_BENCHMARK
+from analysis.notebook import forecast_fits, plain_fits
 from analysis.power_command import EXAMPLE, power_command
 from analysis.report import report
-from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, stderr, stdout
+from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, print_verdicts, stderr, stdout
 from analysis.tidy import Columns, read_table
 from orchestrator.refusal import Refused
 
@@ -59,6 +62,9 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     reach: Annotated[
         float | None, typer.Option(metavar="VALUE", help="Forecast the amount for a value, as in the table.")
     ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="With --law auto: what counts as a line, by default 1 point.")
+    ] = None,
     compare: Annotated[
         str | None, typer.Option(metavar="COL", help="Set the values of this column against each other.")
     ] = None,
@@ -68,6 +74,13 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     bootstrap: Annotated[
         int, typer.Option(metavar="N", min=0, help="Parameter intervals of laws that bend from N refits.")
     ] = 0,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Draw the curves: .pdf, .svg, .png or .pgf.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="Width of that figure: single or double.")] = "double",
+    into: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write every figure and table into this folder.")
+    ] = None,
     as_machine: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
     """Fit accuracy against the logarithm of the amount of data, in any tidy table.
@@ -75,29 +88,34 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     Parameters come out in points (percent points), whether accuracies are fractions or percent:
     `per_doubling` is what each doubling of the data buys, `intercept` the value of the line at amount 1.
     """
-    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap)
+    files = FitFiles.of(figure, into, column)
+    request = Request.of(
+        law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap
+    ).within(margin)
     frame = read_table(table)
     names = list(frame.columns)
     apart = dict.fromkeys((*_names(by, names), *(name for name in (compare, size) if name is not None)))
     columns = Columns(amount, value, tuple(apart), _names(seed, names), items)
     groups = request.groups(frame, columns)
     beside = between(groups, compare, size)
-    told = between_json(beside)
-    console = stdout()
+    told, console = {"target": THIS_BENCHMARK, **between_json(beside)}, stdout()
     if request.forecasts:
         found = forecast_groups(groups, request)
         refuse_unless_any_fitted([one.curve for one in found], columns)
+        files.write(forecast_fits(groups, found, amount, beside))
         if as_machine:
             typer.echo(json.dumps({"fits": [chosen_json(one) for one in found], **told}, allow_nan=False))
             return
         curves = [one.curve for one in found]
-        as_laws = request.law is not None and request.wishes == Wishes()
+        as_laws = request.law is not None and request.wishes == Wishes(margin=margin)
         console.print(fit_table(curves) if as_laws else chosen_table(found))
+        print_verdicts(console, found)
         print_between(console, beside, request.metric)
         print_notes(console, curves)
         return
     curves = fit_groups(groups, request)
     refuse_unless_any_fitted(curves, columns)
+    files.write(plain_fits(groups, curves, amount, beside))
     if as_machine:
         typer.echo(json.dumps({"fits": [as_json(each) for each in curves], **told}, allow_nan=False))
         return
@@ -107,7 +125,6 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
 
 
 app.command("power", epilog=EXAMPLE)(power_command)
-app.command("expect", hidden=True)(expect_command)
 
 
 @app.command("report", epilog="Example: doublings report outputs/studies/mini")
@@ -115,10 +132,17 @@ def report_command(
     study: Annotated[Path, typer.Argument(help="The study's folder, <outputs>/studies/<name>.")],
     *,
     as_machine: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
+    formats: Annotated[
+        str, typer.Option(metavar="KIND[,KIND]", help="File formats of the figures.")
+    ] = ",".join(FORMATS),
     show: Annotated[bool, typer.Option("--open/--open-no", help="Open the page when written.")] = False,
 ) -> None:
     """Write the report page of a study, its figures and tables; say what they answer."""
-    written = report(study)
+    wanted = [kind.strip() for kind in formats.split(",") if kind.strip()]
+    unknown = [kind for kind in wanted if kind not in FORMATS]
+    if unknown:
+        raise Refused(f"no format {unknown[0]!r}: there is {', '.join(FORMATS)}")
+    written = report(study, wanted)
     if as_machine:
         typer.echo(json.dumps(written.summary, allow_nan=False))
     else:

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special
 
-from analysis.curve import estimate_json
 from analysis.fitting import Runs
 from analysis.laws import Floats
-from analysis.least_squares import Estimate, Level, t_interval
+from analysis.least_squares import Estimate, Level, estimate_json, t_interval
 from analysis.metric import POINTS_PER_FRACTION
 
 # Shares are kept this far from 0 and 1, where a binomial has no variance to weigh by.

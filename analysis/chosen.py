@@ -7,27 +7,28 @@ from typing import Any
 import numpy as np
 
 from analysis.averages import Averages, averages
-from analysis.curve import Curve, as_curve, as_json, estimate_json
+from analysis.curve import Curve, as_curve, as_json
 from analysis.fitting import Fit, Runs, fit, ordered
 from analysis.forecast import FAR, Choice, aicc, choose
 from analysis.holdout import Trial, forecast
 from analysis.laws import LAWS, AnyLaw, Floats
-from analysis.least_squares import UNKNOWN, Estimate
+from analysis.least_squares import UNKNOWN, Estimate, estimate_json
 from analysis.metric import Metric
 from analysis.reach import Reached, reach
 from analysis.tidy import Group
 from analysis.verdict import Verdict, verdict
 
 # Groups whose searches run side by side: more would hold more numbers at a time, not go faster.
-SIDE_BY_SIDE = 100
+SIDE_BY_SIDE = 250
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What shall be forecast: amounts, and the value whose amount is asked for."""
+    """What shall be forecast: amounts, and the value whose amount is asked for; the verdict's margin."""
 
     amounts: tuple[float, ...] = ()
     value: float | None = None
+    margin: float | None = None  # None: the metric's own
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _fitted(group: Group, positive: Runs, choice: Choice, law: AnyLaw | None, wi
     return Chosen(
         curve=as_curve(group.key, fitted, metric, notes),
         choice=choice,
-        verdict=verdict(positive, metric) if law is None else None,
+        verdict=verdict(positive, metric, wishes.margin) if law is None else None,
         wishes=wishes,
         predictions=predictions,
         reached=found,

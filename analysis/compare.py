@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.curve import estimate_json
 from analysis.fitting import SUBSET_LUCK
 from analysis.laws import Floats
-from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, solve
+from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, estimate_json, solve
 from analysis.pairs import Pair, bring_together, paired_runs, ratio
 
 UNPAIRED = "no amount and seed in common: compared as independent runs"

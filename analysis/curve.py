@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
+from analysis.binomial import cross_checks, cross_checks_json
 from analysis.fitting import Fit, Runs, fit
 from analysis.laws import AnyLaw
-from analysis.least_squares import Estimate
-from analysis.metric import Metric
+from analysis.least_squares import estimate_json
+from analysis.metric import ACCURACY, Metric
 from analysis.suspicions import suspicions
 
 
@@ -49,10 +52,19 @@ def as_json(curve: Curve) -> dict[str, Any]:
         "warnings": list(curve.warnings),
     }
     if fitted.search is None:
-        return found
+        return {**found, **_of_a_line(curve)}
     return {**found, "intervals": fitted.intervals, "search": asdict(fitted.search)}
 
 
-def estimate_json(estimate: Estimate) -> dict[str, float | None]:
-    """An estimate with the ends of its 95 % interval."""
-    return {"estimate": estimate.estimate, "low": estimate.low, "high": estimate.high}
+def _of_a_line(curve: Curve) -> dict[str, Any]:
+    """Both intervals of each parameter, over runs and over chains (null: there is none), and cross-checks."""
+    fitted = curve.fit
+    if fitted.solution is None:
+        return {}
+    levels = fitted.solution.levels(np.eye(len(fitted.parameters)))
+    ends = {
+        name: {level: [found[place].low, found[place].high] for level, found in levels.items()}
+        for place, name in enumerate(fitted.parameters)
+    }
+    checks = cross_checks(fitted.runs) if curve.metric is ACCURACY else None
+    return {"levels": ends} | ({} if checks is None else {"cross_checks": cross_checks_json(checks)})

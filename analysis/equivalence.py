@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.curve import estimate_json
-from analysis.least_squares import UNKNOWN, Estimate
+from analysis.least_squares import UNKNOWN, Estimate, estimate_json
 from analysis.numerals import number
 from analysis.pairs import Pair, bring_together, paired_runs, ratio
 

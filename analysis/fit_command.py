@@ -62,6 +62,12 @@ class Request:
         wishes = Wishes(_amounts(predict), _value(reach, measured, scale))
         return cls(given, measured, scale, wishes, bootstrap)
 
+    def within(self, margin: float | None) -> "Request":
+        """The same with a margin, in the metric's unit, within which a curve counts as a line."""
+        if margin is not None and not 0 < margin < float("inf"):
+            raise Refused(f"--margin {margin:g} is no margin above 0: give {self.metric.unit}")
+        return replace(self, wishes=replace(self.wishes, margin=margin))
+
     @property
     def forecasts(self) -> bool:
         """Whether held-out amounts are looked at: always but for a line that is only to be fitted."""

@@ -40,7 +40,9 @@ class Runs:
 
     def take(self, places: NDArray[np.intp]) -> "Runs":
         """Some of the runs, in this order; their chains numbered anew."""
-        chains = None if self.chains is None else np.unique(self.chains[places], return_inverse=True)[1]
+        chains = None if self.chains is None else self.chains[places]
+        if chains is not None and len(places) < len(self.values):
+            chains = np.unique(chains, return_inverse=True)[1]
         return Runs(
             self.amounts[places],
             self.values[places],
@@ -53,7 +55,7 @@ class Runs:
     def n_seeds(self) -> int:
         """Number of chains; where chains are unknown, the most runs at one amount."""
         if self.chains is not None:
-            return len(np.unique(self.chains))
+            return len(set(self.chains.tolist()))
         return int(np.unique(self.amounts, return_counts=True)[1].max())
 
 

@@ -147,7 +147,7 @@ def _choice(
 
 
 def _believed(tried: Sequence[Trial], score: Floats, means: Averages) -> Floats:
-    """Errors that are rounding count as none; so does a law that meets all runs, with some to spare."""
+    """Errors that are rounding are none; without any such, so are those of a law that meets all the runs."""
     targets = means.targets
     rounding = max(EXACT * float(np.ptp(targets)), ROUNDING * float(np.abs(targets).max()))
     if (score <= rounding).any():

@@ -1,6 +1,5 @@
 """Results as tables of text, for whatever sets them: the page, the terminal."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,14 +7,13 @@ import pandas as pd
 
 from analysis.compare import Comparison, Transfer
 from analysis.curve import Curve
-from analysis.equivalence import DataEquivalence
 from analysis.least_squares import Estimate, Level
 from analysis.metric import ACCURACY, Metric
-from analysis.numerals import NOTHING, amount_text, decimals_of, interval, number, p_value
+from analysis.numerals import NOTHING, decimals_of, interval, number, p_value
 from analysis.provenance import Provenance
 from analysis.results import Results
 from analysis.table import measured, n_answers, seed_text
-from analysis.traces import anchor
+from analysis.traces import anchor, curve_anchor
 from analysis.words import place
 
 UNBOUNDED = "not identified"
@@ -52,7 +50,11 @@ def fits(results: Results) -> Grid:
         *("amounts × chains", "runs", "status"),
     )
     rows = tuple(_fit_row(curve, results) for curve in results.curves)
-    return Grid(head, rows, 2 + len(results.study.settings))
+    anchors = tuple(
+        tuple(curve_anchor(results, curve) if name == "runs" else "" for name in head)
+        for curve in results.curves
+    )
+    return Grid(head, rows, 2 + len(results.study.settings), anchors)
 
 
 def means(results: Results, benchmark: str, metric: Metric) -> Grid:
@@ -108,27 +110,6 @@ def transfers(results: Results) -> Grid:
     return Grid(head, rows, 2 + len(results.study.settings))
 
 
-def equivalences(results: Results) -> Grid:
-    """What one example of the first strategy is worth in examples of the second."""
-    head = ("benchmark", *results.study.settings, "strategies", "at", "worth", "95 % interval")
-    rows = tuple(row for one in results.equivalences for row in _equivalence_rows(one, results))
-    return Grid(head, rows, 3 + len(results.study.settings))
-
-
-def variances(results: Results) -> Grid:
-    """Sources of scatter, one column each."""
-    names = dict.fromkeys(part.name for one in results.variances.values() for part in one.components)
-    decimals = results.metric.decimals + 1
-    rows = []
-    for benchmark, one in results.variances.items():
-        parts = {
-            part.name: f"{number(part.sd, decimals)} ({100 * part.share:.0f} %)" for part in one.components
-        }
-        cells = (parts.get(name, NOTHING) for name in names)
-        rows.append((benchmark, number(one.run_sd, decimals), *cells, str(one.degrees_of_freedom)))
-    return Grid(("benchmark", "all runs", *names, "degrees of freedom"), tuple(rows), 1)
-
-
 def grading(results: Results) -> Grid:
     """How many answers were cut off or could not be read, beside how many were right.
 
@@ -178,7 +159,7 @@ def _fit_row(curve: Curve, results: Results) -> tuple[str, ...]:
     decimals = decimals_of(slope, otherwise)
     test = fit.lack_of_fit
     return (
-        *(str(curve.group["benchmark"]), *_setting_cells(curve.group, results), str(curve.group["strategy"])),
+        *(str(curve.group["benchmark"]), *setting_cells(curve.group, results), str(curve.group["strategy"])),
         *(number(slope.estimate, decimals), interval(slope, decimals)),
         LEVELS[slope.level] if slope.level else NOTHING,
         *(number(fit.r_squared, 3), number(fit.residual_sd, otherwise)),
@@ -193,39 +174,30 @@ def _comparison_row(one: Comparison, results: Results) -> tuple[str, ...]:
     decimals = results.metric.decimals
     parts = (one.average, one.at_largest, one.per_doubling)
     return (
-        *(str(one.group["benchmark"]), *_setting_cells(one.group, results), f"{one.first} − {one.second}"),
-        *(text for part in parts for text in _told(part, decimals)),
+        *(str(one.group["benchmark"]), *setting_cells(one.group, results), f"{one.first} − {one.second}"),
+        *(text for part in parts for text in told(part, decimals)),
         str(one.n_chains),
     )
-
-
-def _equivalence_rows(one: DataEquivalence, results: Results) -> Iterator[tuple[str, ...]]:
-    names = (str(one.group["benchmark"]), *_setting_cells(one.group, results), f"{one.first} : {one.second}")
-    at = [] if one.parallel else [(amount_text(each.amount), each.ratio) for each in one.at]
-    for where, factor in at or [("any amount", one.overall)]:
-        if factor.low is None:
-            yield (*names, where, number(factor.estimate, 2), UNBOUNDED)
-        else:
-            yield (*names, where, *_told(factor, 2))
 
 
 def _transfer_row(one: Transfer, results: Results) -> tuple[str, ...]:
     decimals = results.metric.decimals
     return (
-        *(str(one.group["strategy"]), *_setting_cells(one.group, results)),
+        *(str(one.group["strategy"]), *setting_cells(one.group, results)),
         f"{one.in_domain} → {one.out_of_domain}",
-        *(*_told(one.inside, decimals), *_told(one.outside, decimals)),
-        *(_told(one.ratio, 2) if one.ratio.low is not None else (number(one.ratio.estimate, 2), UNBOUNDED)),
+        *(*told(one.inside, decimals), *told(one.outside, decimals)),
+        *(told(one.ratio, 2) if one.ratio.low is not None else (number(one.ratio.estimate, 2), UNBOUNDED)),
     )
 
 
-def _told(estimate: Estimate, otherwise: int) -> tuple[str, str]:
+def told(estimate: Estimate, otherwise: int) -> tuple[str, str]:
     """Estimate and interval with the digits that the interval allows."""
     decimals = decimals_of(estimate, otherwise)
     return number(estimate.estimate, decimals), interval(estimate, decimals)
 
 
-def _setting_cells(group: dict[str, Any], results: Results) -> tuple[str, ...]:
+def setting_cells(group: dict[str, Any], results: Results) -> tuple[str, ...]:
+    """The values of the settings in which the study's curves differ."""
     return tuple(str(group[name]) for name in results.study.settings)
 
 

@@ -218,7 +218,7 @@ def _line(law: Law, problems: Problems) -> Floats:
 
 def _design(law: Law, x: Floats) -> Floats:
     rows = law.design(np.exp2(x).ravel())
-    return rows.reshape(*x.shape, -1)
+    return rows.reshape(*x.shape, len(law.parameters))
 
 
 def _values(law: AnyLaw, x: Floats, linear: Floats, optima: Optima | None) -> Floats:

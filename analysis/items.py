@@ -15,9 +15,6 @@ from analysis.metric import POINTS_PER_FRACTION
 from analysis.study import Study
 from orchestrator.artifacts import Store
 
-THIS_BENCHMARK = "this benchmark"
-PROBLEMS_LIKE_THESE = "problems like these"
-
 
 @dataclass(frozen=True)
 class Items:

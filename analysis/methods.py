@@ -175,9 +175,10 @@ def _decontaminated(results: Results) -> list[str]:
 
 def _fitting(results: Results) -> str:
     laws = ", ".join(dict.fromkeys(curve.fit.law.formula for curve in results.curves)) or "nothing yet"
+    other = "; intervals for problems like these, in which items are a sample too, are given beside them"
     return (
         f"Curves are fits of {laws} to single runs; intervals are 95 %, their target is the benchmark as it"
-        " is (its items are held fixed)."
+        f" is (its items are held fixed){other if results.targets else ''}."
     )
 
 

@@ -35,3 +35,6 @@ LOSS = Metric("loss", "Loss", "loss", 4, -1, None, 0.01)
 METRICS = {metric.id: metric for metric in (ACCURACY, NLL, LOSS)}
 
 POINTS_PER_FRACTION = 100.0
+
+# What an interval is about where items are fixed, and no sample of others.
+THIS_BENCHMARK = "this benchmark"

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from analysis import grids
+from analysis import findings, grids
 from analysis.drawings import Drawn
 from analysis.methods import checklist, checklist_grid, paragraph
 from analysis.metric import ACCURACY, Metric
@@ -71,8 +71,10 @@ def render(
         ],
         comparisons=grids.comparisons(results),
         transfers=grids.transfers(results),
-        equivalences=grids.equivalences(results),
-        variances=grids.variances(results),
+        shapes=findings.shapes(results),
+        targets=findings.targets(results),
+        equivalences=findings.equivalences(results),
+        variances=findings.variances(results),
         grading=grids.grading(results),
         remarks=_remarks(results, provenance),
         made=grids.made(provenance),

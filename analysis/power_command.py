@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.items import THIS_BENCHMARK
 from analysis.measured import PER_EXAMPLE, Measured, measured_in_study, measured_in_table
-from analysis.metric import ACCURACY, POINTS_PER_FRACTION
+from analysis.metric import ACCURACY, POINTS_PER_FRACTION, THIS_BENCHMARK
 from analysis.numerals import NOTHING, amount_text, number
 from analysis.power import POWER, Design, Scatter
 from analysis.prospect import Prospect, prospect, prospect_json

@@ -18,7 +18,7 @@ from analysis.weighted import Bounds, Solved, combined, outside_span, solve_boun
 # another one where the objective has one valley. This many numbers are held at a time.
 N_STRETCHES = 5
 CHUNK = 4_000_000
-MOST_STEPS = 60
+ROUGH_STEPS, MOST_STEPS = 20, 60
 # A step that gains less than this share of the objective is the last; every start is polished roughly, the
 # best one to the end.
 ROUGH_GAIN, GAIN = 1e-4, 1e-14
@@ -86,7 +86,7 @@ def optimise(law: CurvedLaw, problems: Problems, bounds: Bounds) -> Optima:
     places = np.repeat(np.arange(len(problems)), n_starts)
     response, omega = working(problems, None)
     many = _Search(law, bounds, problems.x[places], response[places], omega[places], low_high[places])
-    polished, objective = _polish(many, starts.reshape(len(places), -1), ROUGH_GAIN)
+    polished, objective = _polish(many, starts.reshape(len(places), -1), ROUGH_GAIN, ROUGH_STEPS)
     objective = objective.reshape(len(problems), n_starts)
     best = objective.argmin(axis=1)
     rows = np.arange(len(problems))
@@ -115,7 +115,7 @@ def solved_at(law: CurvedLaw, problems: Problems, bounds: Bounds, shapes: Floats
 
 
 def gradients_at(law: CurvedLaw, x: Floats, optima: Optima) -> Floats:
-    """Derivatives (B, A, p + q) of the values at log2 amounts (B, A): linear parameters, then shapes."""
+    """Derivatives (B, A, p + q) of values at log2 amounts (B, A), by linear parameters and shapes."""
     columns = list(np.moveaxis(law.basis(x, optima.shapes), -1, 0))
     for step in np.eye(optima.shapes.shape[1]) * WIDE_STEP:
         ahead = fitted_at(law, x, optima.shapes + step, optima.linear)
@@ -142,7 +142,7 @@ def refit(law: CurvedLaw, problems: Problems, bounds: Bounds, shapes: Floats) ->
     for _ in range(1 if problems.logs is None else LOG_ROUNDS):
         response, omega = working(problems, fitted)
         search = _Search(law, bounds, problems.x, response, omega, limits)
-        shapes, _ = _polish(search, shapes, GAIN)
+        shapes, _ = _polish(search, shapes, GAIN, MOST_STEPS)
         solved = solve_bounded(law.basis(problems.x, shapes), response, omega, bounds)
         fitted = response - solved.residuals
     total = np.maximum(total_squares(problems), np.finfo(float).tiny)
@@ -183,13 +183,13 @@ def _promising(law: CurvedLaw, problems: Problems, bounds: Bounds) -> Floats:
     return np.concatenate(chosen)
 
 
-def _polish(search: _Search, shapes: Floats, least_gain: float) -> tuple[Floats, Floats]:
+def _polish(search: _Search, shapes: Floats, least_gain: float, most_steps: int) -> tuple[Floats, Floats]:
     """Levenberg-Marquardt over the shapes; a step is taken only where it lowers the objective."""
     shapes = shapes.copy()
     solved = solve_bounded(search.law.basis(search.x, shapes), search.response, search.omega, search.bounds)
     objective, scale = solved.objective, np.vecdot(search.omega * search.response, search.response)
     damping, live = np.full(len(shapes), 1e-3), np.arange(len(shapes))
-    for _ in range(MOST_STEPS):
+    for _ in range(most_steps):
         if not len(live):
             break
         here = _part(search, live)

@@ -1,26 +1,24 @@
 """The report of a study: computed once, each file written aside and then put in place."""
 
-import io
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from analysis.compare import Transfer, comparison_json
-from analysis.curve import Curve, as_json, estimate_json
+from analysis.curve import Curve, as_json
 from analysis.drawings import drawings_of, drawn
 from analysis.equivalence import equivalence_json
 from analysis.figures import FORMATS
+from analysis.files import parquet, write_bytes
+from analysis.least_squares import estimate_json
 from analysis.page import render
 from analysis.provenance import Provenance, provenance_of
 from analysis.results import Results, results_of
 from analysis.study import read_study
 from analysis.tables import table_files
 from analysis.targets import targets_json
+from analysis.verdict import verdict_json
 from analysis.words import Answer, answers
 from orchestrator.files import write_json, write_text
 from orchestrator.refusal import Refused
@@ -51,10 +49,10 @@ def report(study_folder: Path, formats: Sequence[str] = FORMATS) -> Report:
     page = render(results, provenance, told, pictures, csv)
     try:
         for name, content in ((name, file) for each in pictures for name, file in each.files.items()):
-            _write(folder / "figures" / name, content)
+            write_bytes(folder / "figures" / name, content)
         for name, text in table_files(results, provenance).items():
             write_text(folder / "tables" / name, text)
-        _write(folder / "results.parquet", _parquet(results.table))
+        write_bytes(folder / "results.parquet", parquet(results.table))
         write_text(folder / "results.csv", csv)
         write_json(folder / "summary.json", summary)
         write_text(folder / "index.html", page)
@@ -78,7 +76,10 @@ def summarise(results: Results, provenance: Provenance, told: list[Answer]) -> d
         "n_missing": len(results.missing),
         "answers": [f"{answer.question} {answer.text}" for answer in told],
         "by_construction": results.study.analysis.by_construction,
-        "fits": [_fit_json(curve) for curve in results.curves],
+        "fits": [
+            {**_fit_json(curve), "verdict": verdict_json(found)}
+            for curve, found in zip(results.curves, results.verdicts, strict=True)
+        ],
         "references": [
             {**line.group, "reference": line.name, "value": line.value, "n_runs": line.n_runs}
             for line in results.lines
@@ -110,21 +111,3 @@ def transfer_json(one: Transfer) -> dict[str, Any]:
         "ratio": estimate_json(one.ratio),
         "notes": list(one.notes),
     }
-
-
-def _parquet(table: pd.DataFrame) -> bytes:
-    stream = io.BytesIO()
-    table.to_parquet(stream, index=False)
-    return stream.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write aside, then replace, as `orchestrator.files` does for text."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise

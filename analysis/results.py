@@ -18,6 +18,7 @@ from analysis.study import Study
 from analysis.table import measured, points, runs_of, side_of, tabulate
 from analysis.targets import Targets, comparison_targets, slope_targets
 from analysis.variance import Variance
+from analysis.verdict import Verdict, verdict
 
 FEWEST_SUBSETS = 3
 
@@ -44,6 +45,7 @@ class Results:
     comparisons: tuple[Comparison, ...]
     transfers: tuple[Transfer, ...]
     equivalences: tuple[DataEquivalence, ...]
+    verdicts: tuple[Verdict, ...]  # of the curves, in their order
     variances: Mapping[str, Variance]  # by benchmark, where there are replicates
     targets: tuple[Targets, ...]  # where there are records of single items
     notes: tuple[str, ...]  # about the study as a whole
@@ -104,6 +106,7 @@ def results_of(study: Study) -> Results:
         comparisons=comparisons,
         transfers=tuple(_transfers(study, usable, metric)),
         equivalences=tuple(_equivalences(study, usable, metric)),
+        verdicts=tuple(verdict(one.fit.runs, metric) for one in curves),
         variances=dict(_variances(study, usable, metric)),
         targets=tuple(_targets(study, usable, curves, comparisons)) if metric is ACCURACY else (),
         notes=tuple(_notes(study, table, usable, metric)),

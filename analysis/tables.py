@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis import grids
+from analysis import findings, grids
 from analysis.grids import Grid
 from analysis.methods import checklist, checklist_grid, paragraph
 from analysis.metric import ACCURACY
@@ -26,6 +26,12 @@ def tables_of(results: Results, provenance: Provenance) -> list[Table]:
     unit = results.metric.unit
     tables = [
         Table("fits", f"Fits, in {unit}, with 95 % intervals.", grids.fits(results)),
+        Table("shapes", "Is it log-linear?", findings.shapes(results)),
+        Table(
+            "targets",
+            f"Two targets: 95 % intervals for this benchmark, and for problems like these, in {unit}.",
+            findings.targets(results),
+        ),
         *_measured(results),
         Table("comparisons", f"Differences at equal amounts in {unit}.", grids.comparisons(results)),
         Table(
@@ -36,12 +42,12 @@ def tables_of(results: Results, provenance: Provenance) -> list[Table]:
         Table(
             "equivalences",
             "Data equivalence: examples of the second strategy that one of the first is worth.",
-            grids.equivalences(results),
+            findings.equivalences(results),
         ),
         Table(
             "variances",
             f"Where the scatter of runs comes from: standard deviations in {unit} (share of the variance).",
-            grids.variances(results),
+            findings.variances(results),
         ),
         Table("grading", "How answers were graded, over all runs.", grids.grading(results)),
         Table("artifacts", "Artifacts, and the time they took.", grids.made(provenance)),

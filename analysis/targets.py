@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.compare import Comparison
-from analysis.curve import estimate_json
 from analysis.items import Items, for_problems_like_these, items_of
 from analysis.laws import LOGLINEAR
-from analysis.least_squares import Estimate
+from analysis.least_squares import Estimate, estimate_json
 from analysis.study import Study
 from analysis.table import seed_text
 

@@ -43,6 +43,8 @@ COMMON: dict[str, Cell] = {
 BRIEF = ("per doubling", "interval", "R²", "runs", "notes")
 # Where nothing is a terminal (a file, a pipe) lines are not folded to its width.
 PIPE_WIDTH = 200
+# Verdicts whose reasons are printed: more fill a screen, and are in --json.
+MOST_JUDGED = 12
 # Curves named beside a note that is true of many.
 MOST_NAMED = 4
 
@@ -141,6 +143,17 @@ def _table(curves: Sequence[Curve], shown: dict[str, Cell], caption: str) -> Tab
         cells = [*(str(value) for value in curve.group.values()), *(cell(curve) for cell in shown.values())]
         table.add_row(*(Text(cell) for cell in cells))
     return table
+
+
+def print_verdicts(console: Console, found: Sequence[Chosen]) -> None:
+    """The reasons of each verdict, and what would tell where it cannot; none where groups are many."""
+    judged = [(one, one.verdict) for one in found if one.verdict is not None]
+    for one, verdict in judged if len(judged) <= MOST_JUDGED else ():
+        name = ", ".join(str(value) for value in one.curve.group.values())
+        console.print(Text(f"{name}: {verdict.word}" if name else str(verdict.word), "bold"))
+        lines = [*verdict.reasons, *(f"would tell: {text}" for text in verdict.would_tell)]
+        for line in lines:
+            console.print(Text(f"  {line}"), soft_wrap=True)
 
 
 def print_notes(console: Console, curves: Sequence[Curve]) -> None:

@@ -10,7 +10,7 @@ from analysis.curve import Curve
 from analysis.metric import ACCURACY
 from analysis.numerals import NOTHING, number
 from analysis.results import Results
-from analysis.table import run_label, seed_text
+from analysis.table import points, run_label, seed_text
 from orchestrator.identity import digest
 
 RECORDS = "../../../artifacts/record"  # from the folder of the page
@@ -35,9 +35,7 @@ class Source:
 
 def traces(results: Results, curve: Curve) -> list[Trace]:
     """One for each run of the curve, in the order of its fit."""
-    rows = results.table[results.table["reference"].isna() & (results.table["state"] == "present")]
-    for name, value in curve.group.items():
-        rows = rows[rows[name] == value]
+    rows = _rows(results, curve)
     by_label = {run_label(row): row for row in rows.to_dict("records")}
     who = ", ".join(str(value) for name, value in curve.group.items() if name != "benchmark")
     unit = "%" if curve.metric is ACCURACY else curve.metric.unit
@@ -48,6 +46,12 @@ def traces(results: Results, curve: Curve) -> list[Trace]:
         counts = f"{row['n_correct']:,} of {row['n_items']:,} correct"
         told.append(Trace(f"{who}, {label}: {shown}, {counts}", record_anchor(row["record"])))
     return told
+
+
+def curve_anchor(results: Results, curve: Curve) -> str:
+    """The place in the page where the records of a curve begin; nowhere without any."""
+    rows = _rows(results, curve)
+    return anchor(rows.iloc[0].to_dict(), results) if len(rows) else ""
 
 
 def record_anchor(record: str) -> str:
@@ -71,6 +75,14 @@ def sources(results: Results) -> list[Source]:
 def anchor(row: Mapping[Any, Any], results: Results) -> str:
     """The place in the page of the records that share everything but their seeds with this one."""
     return f"mean-{digest([str(row[name]) for name in _names(results)])[:12]}"
+
+
+def _rows(results: Results, curve: Curve) -> pd.DataFrame:
+    """The rows of the table that the runs of a curve are."""
+    rows = points(results.table)
+    for name, value in curve.group.items():
+        rows = rows[rows[name] == value]
+    return rows
 
 
 def _names(results: Results) -> list[str]:

@@ -94,6 +94,7 @@ def _growth(results: Results) -> str:
     parts = _slopes(told, results)
     luck = "" if all(one.fit.includes_subset_luck for one in told) else f" ({SUBSET_LUCK})"
     text = f"In {results.metric.unit} per doubling{lower}, with 95 % intervals{luck}: {parts}."
+    text = f"{text} {_shape(told, results)}"
     poor = [one for one in told if one.fit.lack_of_fit and one.fit.lack_of_fit.p < LACK_OF_FIT_CHANCE]
     if not poor:
         return text
@@ -104,6 +105,15 @@ def _growth(results: Results) -> str:
         f"{text} The means of {names} depart from {line} by more than the runs scatter (lack of fit,"
         f" p {enumeration(list(chances))}): there the slope is an average over these amounts, not a law."
     )
+
+
+def _shape(told: Sequence[Curve], results: Results) -> str:
+    """Whether the curves are log-linear, in the words of their verdicts."""
+    words: dict[str, list[str]] = {}
+    for one, found in zip(results.curves, results.verdicts, strict=True):
+        if any(one is each for each in told):
+            words.setdefault(found.word.value, []).append(_name(one.group, results))
+    return f"Log-linear? {'; '.join(f'{word}: {enumeration(who)}' for word, who in words.items())}."
 
 
 def _slopes(told: Sequence[Curve], results: Results) -> str:

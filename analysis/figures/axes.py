@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures.style import MUTED, plain, text_width
 from analysis.laws import Floats
+from analysis.least_squares import Estimate
 from analysis.metric import ACCURACY, Metric
 from analysis.panels import Panel, Panels
 from analysis.results import Line
@@ -52,9 +53,10 @@ def _apart(heights: Floats) -> Floats:
     return moved
 
 
-def label_amounts(axes: Axes, amounts: Floats, width: float) -> None:
+def label_amounts(axes: Axes, panels: Panels, width: float) -> None:
     """The abscissa is log2 of the amount; its labels are amounts, as many as `width` (inches) holds."""
-    x = np.log2(amounts)
+    amounts = panels.amounts
+    x = panels.x_of(amounts)
     margin = 0.04 * max(float(np.ptp(x)), 1.0) + ASIDE
     axes.set_xlim(x[0] - margin, x[-1] + margin)
     inches = (x - x[0] + margin) * width / (float(np.ptp(x)) + 2 * margin)
@@ -62,6 +64,9 @@ def label_amounts(axes: Axes, amounts: Floats, width: float) -> None:
     shown = _spaced(inches, [text_width(label, 7) for label in labels])
     axes.set_xticks(x[shown], [labels[i] for i in shown])
     axes.set_xticks(x, minor=True)
+    if len(amounts) > 1 and amounts[0] == 0:
+        between: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "center"}
+        axes.text((x[0] + x[1]) / 2, 0, "//", fontsize=7, **between)
 
 
 def amount_text(amount: float) -> str:
@@ -102,27 +107,30 @@ def mark_passes(axes: Axes, ends: Sequence[int], width: float) -> None:
 def value_range(panels: Panels) -> tuple[float, float]:
     """The ordinate that holds every point and line, and bands as far as they leave room for these."""
     lines = [line.value for panel in panels.panels for line in panel.lines]
-    values = np.concatenate([*(curve.fit.runs.values for curve in panels.curves), lines])
+    apart = [runs.values for panel in panels.panels for runs in panel.apart]
+    forecasts = [one for panel in panels.panels for each in panel.forecasts.values() for _, one in each]
+    middles = [one.estimate for one in forecasts if one.estimate is not None]
+    values = np.concatenate([*(curve.fit.runs.values for curve in panels.curves), *apart, lines, middles])
     if not len(values):
         return 0.0, 1.0
     reach = MOST_BAND * float(np.ptp(values))
-    bands = np.clip(_band_ends(panels), values.min() - reach, values.max() + reach)
-    values = np.concatenate([values, bands])
+    ends = [
+        end for one in (*forecasts, *_band_ends(panels)) for end in (one.low, one.high) if end is not None
+    ]
+    values = np.concatenate([values, np.clip(ends, values.min() - reach, values.max() + reach)])
     air = max(0.07 * float(np.ptp(values)), panels.metric.resolution)
     low, high = float(values.min()) - air, float(values.max()) + air
     ceiling = panels.metric.ceiling
     return max(low, 0.0), high if ceiling is None else min(high, ceiling)
 
 
-def _band_ends(panels: Panels) -> Floats:
-    """Both ends of every band at its smallest and largest amount."""
-    ends = [
-        end
+def _band_ends(panels: Panels) -> list[Estimate]:
+    """The fitted means at the smallest and the largest amount of every curve."""
+    return [
+        mean
         for curve in panels.curves
         for mean in curve.fit.at(np.array([curve.fit.runs.amounts.min(), curve.fit.runs.amounts.max()]))
-        for end in (mean.low, mean.high)
     ]
-    return np.array([end for end in ends if end is not None], dtype=np.float64)
 
 
 def percent_ordinate(axes: Axes, metric: Metric) -> None:

@@ -19,7 +19,7 @@ METADATA: dict[str, dict[str, None]] = {
     "svg": {"Date": None},
     "png": {"Software": None},
 }
-PGF_PAGE = r"""%% \usepackage{{pgf}}, then \input this file; its text is set in the fonts of the document.
+PGF_PAGE = r"""% \usepackage{{pgf}}, then \input this file; its text is set in the fonts of the document.
 \begingroup%
 \makeatletter%
 \begin{{pgfpicture}}%

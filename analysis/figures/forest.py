@@ -123,7 +123,7 @@ def _draw_row(axes: Axes, row: Row, line: int, decimals: int) -> None:
 
 
 def _range(drawn: Forest, sections: Sequence[tuple[str, Sequence[Row]]]) -> tuple[float, float]:
-    """All estimates and the neutral value; intervals as far as three times the range of these."""
+    """All estimates and the neutral value, and intervals as far as these and most of them need."""
     known = [row.estimate for _, rows in sections for row in rows if row.estimate.estimate is not None]
     middles = [drawn.neutral, *(one.estimate for one in known if one.estimate is not None)]
     ends = [end for one in known for end in (one.low, one.high) if end is not None]
@@ -137,7 +137,8 @@ def _range(drawn: Forest, sections: Sequence[tuple[str, Sequence[Row]]]) -> tupl
 
 def _padded(middles: np.ndarray, ends: np.ndarray) -> tuple[float, float]:
     least, most = float(middles.min()), float(middles.max())
-    room = 3 * (most - least) or 1.0
+    beyond = np.abs(ends - np.clip(ends, least, most))
+    room = max(3 * (most - least), 2 * float(np.median(beyond)) if len(ends) else 0.0) or 1.0
     inside = np.clip(ends, least - room, most + room)
     low, high = min([least, *inside.tolist()]), max([most, *inside.tolist()])
     air = 0.05 * (high - low or 1.0)

@@ -25,6 +25,6 @@ def marks(figure: Figure, panels: Panels) -> Iterator[Marks]:
     for axes, panel in zip(figure.axes, panels.panels, strict=False):
         for name, curve in panel.curves.items():
             aside = sideways(panels.series.index(name), len(panels.series))
-            points = np.column_stack([np.log2(curve.fit.runs.amounts) + aside, curve.fit.runs.values])
+            points = np.column_stack([panels.x_of(curve.fit.runs.amounts) + aside, curve.fit.runs.values])
             shares = figure.transFigure.inverted().transform(axes.transData.transform(points))
             yield Marks(curve, np.column_stack([shares[:, 0], 1 - shares[:, 1]]))

@@ -23,25 +23,26 @@ def residuals(panels: Panels, column: Column) -> Figure:
         axes.axhline(0, color=INK, linewidth=0.6, zorder=1)
         for name, curve in panel.curves.items():
             rank = panels.series.index(name)
-            _draw_curve(axes, curve, rank, sideways(rank, len(panels.series)))
-        label_amounts(axes, panels.amounts, width)
+            _draw_curve(axes, curve, panels, rank)
+        label_amounts(axes, panels, width)
         say_nothing_measured(axes, panel)
 
     frame = Frame(panels.titles, panels.across, panels.abscissa, f"Residual ({panels.metric.unit})")
     return panel_grid(frame, column, lambda width: curves_legend(panels, width), draw)
 
 
-def _draw_curve(axes: Axes, curve: Curve, rank: int, aside: float) -> None:
+def _draw_curve(axes: Axes, curve: Curve, panels: Panels, rank: int) -> None:
     look, left, odd = look_of(rank), residuals_of(curve), list(curve.odd)
     if left is None:
         return
     amounts, group = np.unique(curve.fit.runs.amounts, return_inverse=True)
-    beside = np.log2(curve.fit.runs.amounts) + aside
+    aside = sideways(rank, len(panels.series))
+    beside = panels.x_of(curve.fit.runs.amounts) + aside
     axes.plot(beside, left, zorder=3, clip_on=False, **look.marks)
     if odd:
         axes.plot(beside[odd], left[odd], zorder=4, clip_on=False, **RING)
     means = np.bincount(group, left) / np.bincount(group)
-    axes.plot(np.log2(amounts) + aside, means, color=look.colour, linestyle=look.dashes, zorder=2)
+    axes.plot(panels.x_of(amounts) + aside, means, color=look.colour, linestyle=look.dashes, zorder=2)
 
 
 def residuals_of(curve: Curve) -> Floats | None:

@@ -13,7 +13,7 @@ from analysis.__main__ import main
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT.parent / "shared" / "data" / "curves" / "published_points.csv"
 KEYS = ["group", "law", "status", "n_points", "n_amounts", "n_seeds", "parameters"]
-KEYS += ["r_squared", "residual_sd", "warnings"]
+KEYS += ["r_squared", "residual_sd", "warnings", "levels"]
 
 
 @pytest.fixture
@@ -127,6 +127,44 @@ def test_one_group_with_a_single_amount_says_so_beside_the_others(monkeypatch, c
     assert "all runs have one amount: loglinear needs at least 2" in small["warnings"]
 
 
+def test_fit_draws_the_curves_in_the_format_of_the_name(monkeypatch, capsys, table, tmp_path):
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--column", "single")
+    for name, start in {"curves.pdf": b"%PDF", "curves.png": b"\x89PNG", "curves.pgf": b"% "}.items():
+        code, _, _ = run(monkeypatch, capsys, *arguments, "--figure", tmp_path / "new" / name)
+        assert code == 0
+        assert (tmp_path / "new" / name).read_bytes().startswith(start)
+
+
+def test_fit_writes_every_figure_and_table_into_a_folder(monkeypatch, capsys, table, tmp_path):
+    into = tmp_path / "out"
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--into", into, "--json")
+    _, out, _ = run(monkeypatch, capsys, *arguments, "--law", "auto", "--predict", "4096")
+    predictions = pd.read_csv(into / "predictions.csv")
+    told = [each["predictions"][0]["estimate"] for each in json.loads(out)["fits"]]
+    assert predictions["estimate"].tolist() == pytest.approx(told)
+    assert len(pd.read_parquet(into / "runs.parquet")) == 30
+    assert "\\toprule" in (into / "tables" / "fits.tex").read_text()
+    assert (into / "tables" / "fits.md").read_text().count("\n| ") >= 3
+    drawn = {path.name for path in (into / "figures").iterdir()}
+    assert {"scaling-single.pdf", "residuals-double.svg", "bars-single.pgf", "holdout-double.png"} <= drawn
+
+
+def test_a_figure_of_no_known_format_is_refused_before_anything_is_fitted(
+    monkeypatch, capsys, table, tmp_path
+):
+    code, out, err = run(monkeypatch, capsys, "fit", table, *OPTIONS, "--figure", tmp_path / "curves.gif")
+    assert (code, out) == (2, "")
+    assert err.endswith("curves.gif ends in no format of figures: there is pdf, svg, png, pgf\n")
+    code, _, err = run(monkeypatch, capsys, "fit", table, *OPTIONS, "--column", "triple")
+    assert (code, err) == (2, "no column 'triple': there is single, double\n")
+
+
+def test_a_place_that_cannot_be_written_to_is_refused(monkeypatch, capsys, table):
+    code, _, err = run(monkeypatch, capsys, "fit", table, *OPTIONS, "--figure", table / "curves.png")
+    assert code == 2
+    assert "cannot be written to" in err
+
+
 def test_help_shows_an_example(monkeypatch, capsys):
     for verb in ("fit", "report"):
         code, out, _ = run(monkeypatch, capsys, verb, "--help")
@@ -172,3 +210,39 @@ def test_the_published_curves_are_fitted_and_their_collapsed_cells_named(monkeyp
     zero = rows[rows["value_percent"] == 0]["model"].tolist()
     assert collapsed == zero
     assert zero
+
+
+def test_both_levels_the_target_and_cross_checks_stand_beside_the_headline(monkeypatch, capsys, table):
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--items", "1000", "--json")
+    _, out, _ = run(monkeypatch, capsys, *arguments)
+    told = json.loads(out)
+    assert told["target"] == "this benchmark"
+    for one in told["fits"]:
+        slope, levels = one["parameters"]["per_doubling"], one["levels"]["per_doubling"]
+        assert levels["chain-level"] == [slope["low"], slope["high"]]
+        assert levels["run-level"][0] < slope["estimate"] < levels["run-level"][1]
+        assert one["cross_checks"]["quasi_binomial"]["estimate"] == pytest.approx(slope["estimate"], abs=0.3)
+
+
+def test_the_margin_of_the_verdict_is_the_users(monkeypatch, capsys, table):
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--law", "auto", "--json")
+    words = []
+    for margin in ("0.01", "20"):
+        _, out, _ = run(monkeypatch, capsys, *arguments, "--margin", margin)
+        words.append({one["verdict"] for one in json.loads(out)["fits"]})
+    assert words == [{"cannot tell"}, {"log-linear"}]
+
+
+def test_a_margin_of_nothing_is_refused(monkeypatch, capsys, table):
+    code, out, err = run(monkeypatch, capsys, "fit", table, *OPTIONS, "--law", "auto", "--margin", "0")
+    assert (code, out) == (2, "")
+    assert "--margin 0 is no margin above 0" in err
+
+
+def test_the_reasons_of_a_verdict_are_told(monkeypatch, capsys, table):
+    arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--law", "auto")
+    code, out, _ = run(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert "small: cannot tell" in out
+    assert "no break found (largest F" in out
+    assert "would tell: " in out

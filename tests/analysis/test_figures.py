@@ -7,11 +7,16 @@ import pandas as pd
 import pytest
 
 from analysis import figures
+from analysis.curve import curve
 from analysis.distribution import read_distribution
 from analysis.domains import pairings
 from analysis.figures import FORMATS, Column, rendered
 from analysis.figures.style import look_of
-from analysis.panels import study_panels
+from analysis.fitting import Runs
+from analysis.laws import LAWS
+from analysis.least_squares import Estimate
+from analysis.metric import LOSS
+from analysis.panels import Shown, study_panels, table_panels, without_largest
 from analysis.results import results_of
 from analysis.study import read_study
 from orchestrator.refusal import Refused
@@ -35,16 +40,25 @@ STUDIES = {
     "one amount": {"amounts": (256,)},
     "nothing yet": {"missing": lambda axes: True},
 }
+BRIEF = ("three strategies", "nothing yet")
+SLOW = pytest.mark.slow
 WIDTHS = {Column.SINGLE: 3.25, Column.DOUBLE: 6.75}
+
+
+class Studies(dict):
+    """The results of each of STUDIES, made when they are first asked for."""
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def __missing__(self, name):
+        self[name] = results_of(read_study(ToyStudy(name=name, **STUDIES[name]).write(self.outputs)))
+        return self[name]
 
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
-    """The results of each of STUDIES."""
-    return {
-        name: results_of(read_study(ToyStudy(**study).write(tmp_path_factory.mktemp("outputs"))))
-        for name, study in STUDIES.items()
-    }
+    return Studies(tmp_path_factory.mktemp("outputs"))
 
 
 def drawings(results, column):
@@ -53,6 +67,7 @@ def drawings(results, column):
     drawn = {
         name: getattr(figures, name)(panels, column) for name in ("scaling", "residuals", "bars", "slopes")
     }
+    drawn["holdout"] = figures.scaling(without_largest(panels), column)
     pairs = pairings(results)
     if pairs:
         drawn["domains"] = figures.domains(pairs, results.metric, column)
@@ -64,7 +79,9 @@ def drawings(results, column):
 
 
 @pytest.mark.parametrize("column", Column)
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize(
+    "study", [name if name in BRIEF else pytest.param(name, marks=SLOW) for name in STUDIES]
+)
 def test_no_label_covers_another_or_leaves_the_figure(studies, study, column):
     for name, figure in drawings(studies[study], column).items():
         assert not overlaps(figure), name
@@ -76,19 +93,20 @@ def test_no_label_covers_another_or_leaves_the_figure(studies, study, column):
 def test_a_figure_is_exactly_as_wide_as_its_column(studies, column):
     for name, figure in drawings(studies["three strategies"], column).items():
         assert figure.get_size_inches()[0] == WIDTHS[column], name
-        box = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) [\d.]+ \]", rendered(figure, "pdf"))
-        assert [float(width) for width in box] == [72 * WIDTHS[column]], name
+    box = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) [\d.]+ \]", rendered(figure, "pdf"))
+    assert [float(width) for width in box] == [72 * WIDTHS[column]]
 
 
 def test_fonts_are_embedded_as_outlines_that_printers_take(studies):
-    pdf = rendered(drawings(studies["three strategies"], Column.SINGLE)["scaling"], "pdf")
+    pdf = rendered(figures.scaling(study_panels(studies["three strategies"]), Column.SINGLE), "pdf")
     assert b"/FontFile2" in pdf  # TrueType, type 42
     assert b"/Type3" not in pdf
 
 
 def test_every_format_is_the_same_bytes_each_time(studies):
+    panels = study_panels(studies["one curve"])
     for kind in FORMATS:
-        twice = {rendered(drawings(studies["one curve"], Column.SINGLE)["scaling"], kind) for _ in "ab"}
+        twice = {rendered(figures.scaling(panels, Column.SINGLE), kind) for _ in "ab"}
         assert len(twice) == 1, kind
 
 
@@ -102,8 +120,9 @@ def test_series_differ_in_more_than_colour():
 @pytest.mark.skipif(
     shutil.which("pdflatex") is None, reason="no LaTeX on this machine: `make system` installs it"
 )
+@pytest.mark.slow
 def test_latex_sets_the_pgf_of_hostile_names_at_the_width_of_the_column(studies, tmp_path):
-    figure = drawings(studies["six strategies, four panels"], Column.DOUBLE)["scaling"]
+    figure = figures.scaling(study_panels(studies["six strategies, four panels"]), Column.DOUBLE)
     (tmp_path / "figure.pgf").write_bytes(rendered(figure, "pgf"))
     (tmp_path / "paper.tex").write_text(
         r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{pgf}\begin{document}"
@@ -147,6 +166,61 @@ def test_pairs_in_and_out_of_domain_are_the_same_checkpoints(studies):
         :2
     ]
     assert [first["inside"], first["outside"]] == pytest.approx((100 * cell["accuracy"]).tolist())
+
+
+def losses(amounts, seeds=1):
+    """Runs of a loss that falls with the amount, and its law fitted to them."""
+    amount = np.repeat(np.array(amounts, dtype=float), seeds)
+    values = 1 + 3 / (amount + 50) ** 0.3 + 0.001 * np.sin(np.arange(len(amount)))
+    return Runs(amount, values, None, [f"row {i}" for i in range(len(amount))])
+
+
+def test_amount_0_has_a_place_of_its_own_on_the_abscissa_and_its_label():
+    runs = losses((0, 100, 200, 400, 800))
+    fitted = curve({"model": "m"}, runs, LAWS["logoffset"], LOSS)
+    panels = table_panels([Shown(fitted, runs)], "examples")
+    figure = figures.scaling(panels, Column.SINGLE)
+    assert {"0", "100", "800", "//"} <= {text for text, _ in boxes(figure)}
+    assert not overlaps(figure)
+    places = panels.x_of(np.array([0.0, 100, 200]))
+    assert places[1] - places[0] > places[2] - places[1] > 0
+    assert np.isfinite(places).all()
+
+
+def test_forecasts_and_runs_outside_the_window_are_shown_and_within_the_axes():
+    runs = losses((100, 200, 400, 800, 1600))
+    fitted = curve({"model": "m"}, runs.take(np.arange(2, 5)), LAWS["loglinear"], LOSS)
+    forecast = Estimate(1.05, 0.9, 1.2, None)
+    panels = table_panels([Shown(fitted, runs, ((6400.0, forecast),))], "examples")
+    (panel,) = panels.panels
+    assert panel.unused["m"].amounts.tolist() == [100, 200]
+    assert panels.amounts.tolist() == [100, 200, 400, 800, 1600, 6400]
+    axes = figures.scaling(panels, Column.DOUBLE).axes[0]
+    low, high = axes.get_ylim()
+    assert low < 1.05 < high
+    assert low < runs.values.min()
+    assert runs.values.max() < high
+
+
+def test_a_held_out_amount_is_drawn_and_not_fitted(studies):
+    panels = study_panels(studies["three strategies"])
+    kept = without_largest(panels)
+    one, other = panels.panels[0].curves["queries"], kept.panels[0].curves["queries"]
+    assert other.fit.runs.amounts.max() == 1024
+    assert kept.panels[0].held_out["queries"].amounts.tolist() == [2048.0] * 3
+    assert other.fit.parameters["per_doubling"] != one.fit.parameters["per_doubling"]
+    assert kept.amounts.tolist() == panels.amounts.tolist()
+
+
+def test_curves_with_too_few_amounts_hold_nothing_out(studies):
+    assert without_largest(study_panels(studies["one amount"])).curves == []
+
+
+def test_more_series_than_can_be_told_apart_are_refused():
+    runs = losses((100, 200, 400))
+    fitted = [curve({"model": str(i)}, runs, LAWS["loglinear"], LOSS) for i in range(13)]
+    with pytest.raises(Refused, match="13 series in 1 panels are no figure: at most 12 and 24"):
+        table_panels([Shown(one, runs) for one in fitted], "examples")
 
 
 def places(tmp_path, **changes):

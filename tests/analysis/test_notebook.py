@@ -72,6 +72,25 @@ def test_predictions_have_intervals_that_widen_beyond_the_data():
     assert widths[1] > widths[0] > 0
 
 
+def test_a_chosen_law_has_a_verdict_a_held_out_error_and_forecasts():
+    fits = fitted(law="auto", predict=[2048, 4096])
+    assert fits.table["verdict"].notna().all()
+    assert (fits.table["holdout_error"] > 0).all()
+    assert fits.predictions["n"].tolist() == [2048, 4096] * 2
+    truth = 5 * np.log2(fits.predictions["n"]) - 20
+    assert ((fits.predictions["low"] < truth) & (truth < fits.predictions["high"])).all()
+
+
+def test_values_of_a_column_are_compared_and_their_equivalence_is_drawn():
+    rows = runs()
+    rows.loc[rows["model"] == "large", "acc"] += 5  # a doubling is worth five points
+    fits = analysis.fit(rows, amount="n", value="acc", percent=True, seed="seed", compare="model")
+    assert fits.comparisons["average.estimate"].tolist() == pytest.approx([-5], abs=1)
+    assert fits.equivalences[["first", "second"]].to_numpy().tolist() == [["small", "large"]]
+    assert "equivalence" in fits.figures
+    assert isinstance(fits.figure("equivalence"), Figure)
+
+
 def test_every_figure_is_a_matplotlib_figure_of_the_width_asked_for():
     fits = fitted()
     assert {"scaling", "slopes", "residuals", "bars"} <= set(fits.figures)
@@ -123,3 +142,6 @@ def test_the_worked_example_runs_as_it_is_printed(tmp_path, monkeypatch):
     assert fits["per_doubling"].between(5, 11).all()
     assert len(names["collapsed"]) == (points["value_percent"] == 0).sum()
     assert (tmp_path / "sft.pdf").read_bytes().startswith(b"%PDF")
+    predictions = names["best"].predictions
+    assert predictions["amount"].tolist() == [2.0] * 7
+    assert (predictions["low"] <= predictions["estimate"]).all()

@@ -16,7 +16,7 @@ from orchestrator.refusal import Refused
 from tests.analysis.toy import PROVENANCE, ToyStudy, line
 
 FILES = {"index.html", "results.csv", "results.parquet", "summary.json", "figures", "tables"}
-FIGURES = ("scaling", "slopes", "residuals", "bars", "domains")
+FIGURES = ("scaling", "slopes", "residuals", "holdout", "bars", "domains", "equivalence", "components")
 # One is enough where a test is not about figures.
 SVG = ("svg",)
 HOSTILE = "<script>alert('x')</script>"
@@ -73,7 +73,9 @@ def test_the_three_questions_are_answered_with_intervals(written):
     )
     for answer in written.answers:
         assert re.search(r"\(.*\d to .*\d\)", answer.text)
-        assert "log-linear" not in answer.text
+    words = [one["verdict"]["word"] for one in written.summary["fits"] if one["group"]["benchmark"] == "in"]
+    assert words == ["cannot tell"] * 3
+    assert "Log-linear? cannot tell: queries, responses and numbers." in growth.text
 
 
 def test_references_are_lines_not_points(written):
@@ -105,6 +107,21 @@ def test_the_table_in_the_page_is_the_table_on_disk(written):
     frame = pd.read_parquet(written.page.parent / "results.parquet")
     assert frame["n_correct"].tolist() == [int(row["n_correct"]) for row in rows]
     assert "data:text/csv;charset=utf-8;base64," in read(written)
+
+
+def test_every_mean_fit_and_run_leads_to_records_that_the_page_lists(written):
+    page = read(written)
+    places = set(re.findall(r'id="((?:mean|record)-[0-9a-f]+)"', page))
+    links = re.findall(r'href="#((?:mean|record)-[0-9a-f]+)"', page)
+    assert set(links) <= places
+    in_tables = [link for link in links if link.startswith("mean-")]
+    assert len(in_tables) == 6 + 30 + 4  # fits, means, references
+    runs = [link for link in links if link.startswith("record-")]
+    assert len(set(runs)) == 90  # every run, in the chart for wide screens and in that for narrow ones
+    assert len(runs) == 180
+    keys = set(pd.read_csv(written.page.parent / "results.csv")["record"])
+    assert {place.removeprefix("record-") for place in places if place.startswith("record-")} == keys
+    assert all(f"../../../artifacts/record/{key}/" in page for key in keys)
 
 
 def test_the_same_study_gives_the_same_bytes(written, tmp_path):
