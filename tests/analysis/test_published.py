@@ -1,4 +1,4 @@
-"""What is published about the 60 fine-tuning curves is met; skipped where they are not beside the repository."""
+"""What is published about 60 fine-tuning curves is met; skipped where they are not beside the repository."""
 
 from pathlib import Path
 
