@@ -12,7 +12,6 @@ from rich.text import Text
 from analysis.between import between, between_json, print_between
 from analysis.chosen import Wishes, chosen_json
 from analysis.curve import as_json
-from analysis.expect import expect_command
 from analysis.figures import FORMATS
 from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
 from analysis.fit_files import FitFiles
@@ -103,7 +102,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     if request.forecasts:
         found = forecast_groups(groups, request)
         refuse_unless_any_fitted([one.curve for one in found], columns)
-        files.write(forecast_fits(groups, found, amount))
+        files.write(forecast_fits(groups, found, amount, beside))
         if as_machine:
             typer.echo(json.dumps({"fits": [chosen_json(one) for one in found], **told}, allow_nan=False))
             return
@@ -116,7 +115,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
         return
     curves = fit_groups(groups, request)
     refuse_unless_any_fitted(curves, columns)
-    files.write(plain_fits(groups, curves, amount))
+    files.write(plain_fits(groups, curves, amount, beside))
     if as_machine:
         typer.echo(json.dumps({"fits": [as_json(each) for each in curves], **told}, allow_nan=False))
         return
@@ -126,7 +125,6 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
 
 
 app.command("power", epilog=EXAMPLE)(power_command)
-app.command("expect", hidden=True)(expect_command)
 
 
 @app.command("report", epilog="Example: doublings report outputs/studies/mini")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from analysis import figures
 from analysis.distribution import find_distribution, read_distribution
 from analysis.domains import pairings
+from analysis.equivalence import DataEquivalence
 from analysis.figures import Column, rendered
 from analysis.panels import Panels, study_panels, without_largest
 from analysis.results import Results
@@ -98,6 +99,19 @@ def panel_drawings(panels: Panels) -> list[Drawing]:
     ]
 
 
+def equivalence_drawings(equivalences: Sequence[DataEquivalence]) -> list[Drawing]:
+    """The figure of data equivalence; none where nothing was compared."""
+    if not equivalences:
+        return []
+    drawing = Drawing(
+        "equivalence",
+        "Data equivalence: how many examples of the second one of the first is worth, with Fieller's 95 %"
+        " intervals.",
+        lambda column: figures.equivalence(equivalences, column),
+    )
+    return [drawing]
+
+
 def drawn(drawing: Drawing, formats: Sequence[str]) -> Drawn:
     """The figure for the page, and as files of these formats."""
     files: dict[str, bytes] = {}
@@ -119,13 +133,7 @@ def _study_drawings(results: Results) -> Iterator[Drawing]:
             " are single checkpoints.",
             lambda column: figures.domains(pairs, results.metric, column),
         )
-    if results.equivalences:
-        yield Drawing(
-            "equivalence",
-            "Data equivalence: how many examples of the second strategy one of the first is worth, with"
-            " Fieller's 95 % intervals; a mark without an interval is not identified.",
-            lambda column: figures.equivalence(results.equivalences, column),
-        )
+    yield from equivalence_drawings(results.equivalences)
     if results.variances:
         yield Drawing(
             "components",

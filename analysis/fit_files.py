@@ -59,6 +59,9 @@ def _write_all(folder: Path, fits: Fits) -> None:
         "runs": fits.runs,
         "warnings": fits.warnings,
         "predictions": fits.predictions,
+        "comparisons": fits.comparisons,
+        "equivalences": fits.equivalences,
+        "sizes": fits.sizes,
     }
     for name, table in tables.items():
         if len(table):

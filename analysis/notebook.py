@@ -11,16 +11,19 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from analysis.between import Between, between
 from analysis.chosen import Chosen
 from analysis.compare import comparison_json
 from analysis.curve import Curve, as_json
-from analysis.drawings import Drawing, drawings_of, panel_drawings
+from analysis.drawings import Drawing, drawings_of, equivalence_drawings, panel_drawings
+from analysis.equivalence import equivalence_json
 from analysis.figures import Column, residuals_of
 from analysis.fit_command import Request, fit_groups, forecast_groups
 from analysis.least_squares import estimate_json
 from analysis.panels import Shown, table_panels
 from analysis.report import transfer_json
 from analysis.results import Results, results_of
+from analysis.sizes import sizes_json
 from analysis.study import read_study
 from analysis.tidy import Columns, Group, read_table
 from analysis.words import Answer, answers
@@ -44,13 +47,16 @@ def fit(  # noqa: PLR0913 (one argument per option of the command)
     reach: float | None = None,
     bootstrap: int = 0,
     margin: float | None = None,
+    compare: str | None = None,
+    size: str | None = None,
 ) -> "Fits":
     """Fit accuracy or loss against amount in any tidy table, one row per run, as `doublings fit` does.
 
     `by` names the columns whose values have a fit each, `seed` those that tell replicates apart, `items` a
     column or the number of test items, `predict` amounts to forecast, `reach` the value whose amount is
     asked for; `law="auto"` chooses the law that forecasts best, and `margin` is what its verdict counts as a
-    line. `bootstrap` refits give the intervals of laws that bend. Accuracies come out in points (percent
+    line. `bootstrap` refits give the intervals of laws that bend. `compare` names a column whose values are
+    set against each other, `size` one with model sizes. Accuracies come out in points (percent
     points). Raises Refused with row, column and remedy for a table that cannot be used.
     """
     amounts = ",".join(str(float(each)) for each in predict) or None
@@ -58,26 +64,28 @@ def fit(  # noqa: PLR0913 (one argument per option of the command)
         law, metric, percent=percent, predict=amounts, reach=reach, bootstrap=bootstrap
     ).within(margin)
     frame = table.rename(columns=str) if isinstance(table, pd.DataFrame) else read_table(Path(table))
-    columns = Columns(amount, value, _names(by), _names(seed), None if items is None else str(items))
+    apart = dict.fromkeys((*_names(by), *(name for name in (compare, size) if name is not None)))
+    columns = Columns(amount, value, tuple(apart), _names(seed), None if items is None else str(items))
     groups = request.groups(frame.reset_index(drop=True), columns)
+    beside = between(groups, compare, size)
     if request.forecasts:
-        return forecast_fits(groups, forecast_groups(groups, request), amount)
-    return plain_fits(groups, fit_groups(groups, request), amount)
+        return forecast_fits(groups, forecast_groups(groups, request), amount, beside)
+    return plain_fits(groups, fit_groups(groups, request), amount, beside)
 
 
-def plain_fits(groups: Sequence[Group], curves: Sequence[Curve], amount: str) -> "Fits":
-    """The curves that were fitted to these groups."""
+def plain_fits(groups: Sequence[Group], curves: Sequence[Curve], amount: str, beside: Between) -> "Fits":
+    """The curves that were fitted to these groups, and what was set beside each other."""
     shown = [Shown(one, group.runs) for one, group in zip(curves, groups, strict=True)]
-    return Fits(tuple(shown), amount)
+    return Fits(tuple(shown), amount, beside)
 
 
-def forecast_fits(groups: Sequence[Group], found: Sequence[Chosen], amount: str) -> "Fits":
-    """What was chosen and forecast for these groups."""
+def forecast_fits(groups: Sequence[Group], found: Sequence[Chosen], amount: str, beside: Between) -> "Fits":
+    """What was chosen and forecast for these groups, and what was set beside each other."""
     shown = [
         Shown(one.curve, group.runs, tuple(zip(one.wishes.amounts, one.predictions, strict=True)))
         for one, group in zip(found, groups, strict=True)
     ]
-    return Fits(tuple(shown), amount, tuple(found))
+    return Fits(tuple(shown), amount, beside, tuple(found))
 
 
 def load(study_folder: str | Path) -> "StudyAnalysis":
@@ -92,12 +100,13 @@ def load(study_folder: str | Path) -> "StudyAnalysis":
 class Fits:
     """Fitted curves, accuracies in points; what could not be estimated is missing, never zero.
 
-    `amount` is the name of the column of amounts; `found` has what was chosen and forecast, if that was asked
-    for.
+    `amount` is the name of the column of amounts, `beside` what was compared; `found` has what was chosen and
+    forecast, if that was asked for.
     """
 
     shown: tuple[Shown, ...]
     amount: str
+    beside: Between
     found: tuple[Chosen, ...] = ()
 
     @property
@@ -138,6 +147,21 @@ class Fits:
         rows = [{**each.group, "warning": warning} for each in self.curves for warning in each.warnings]
         return pd.DataFrame(rows, columns=[*self.curves[0].group, "warning"])
 
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """One row per pair of values of the compared column: differences with the ends of their intervals."""
+        return pd.json_normalize([comparison_json(one) for one in self.beside.comparisons])
+
+    @cached_property
+    def equivalences(self) -> pd.DataFrame:
+        """One row per pair: what one example of the first is worth in examples of the second."""
+        return pd.json_normalize([equivalence_json(one) for one in self.beside.equivalences])
+
+    @cached_property
+    def sizes(self) -> pd.DataFrame:
+        """One row per group whose model sizes were asked for: the joint law of amount and size."""
+        return pd.json_normalize([sizes_json(one) for one in self.beside.sizes])
+
     def at(self, amounts: Sequence[float]) -> pd.DataFrame:
         """The fitted mean at each amount with its 95 % interval, one row per curve and amount."""
         wanted = np.array(amounts, dtype=np.float64)
@@ -159,7 +183,8 @@ class Fits:
 
     def drawings(self) -> list[Drawing]:
         """The figures there are, each to be drawn for a column."""
-        return panel_drawings(table_panels(self.shown, self.amount))
+        panels = panel_drawings(table_panels(self.shown, self.amount))
+        return [*panels, *equivalence_drawings(self.beside.equivalences)]
 
     def _repr_html_(self) -> str:
         """The table and the warnings, everything that was typed escaped."""
@@ -187,7 +212,8 @@ class StudyAnalysis:
     @property
     def fits(self) -> Fits:
         """The curves."""
-        return Fits(tuple(Shown(one, one.fit.runs) for one in self.results.curves), "amount")
+        beside = Between(self.results.comparisons, self.results.equivalences, ())
+        return Fits(tuple(Shown(one, one.fit.runs) for one in self.results.curves), "amount", beside)
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:

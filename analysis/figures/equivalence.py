@@ -18,9 +18,9 @@ def equivalence(equivalences: Sequence[DataEquivalence], column: Column) -> Figu
     """A section per pair: one ratio where slopes may be equal, else those at the ends of what both reach."""
     sections = []
     for rank, one in enumerate(equivalences):
-        sections.append(
-            (f"{one.first} : {one.second} ({place(one.group, one.group)})", list(_rows(one, rank)))
-        )
+        where = place(one.group, one.group)
+        names = f"{one.first} : {one.second}"
+        sections.append((f"{names} ({where})" if where else names, list(_rows(one, rank))))
     abscissa = "Worth in examples of the second"
     return forest(Forest(sections, abscissa, 1.0, DECIMALS, ratios=True), column)
 

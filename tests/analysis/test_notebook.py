@@ -81,6 +81,16 @@ def test_a_chosen_law_has_a_verdict_a_held_out_error_and_forecasts():
     assert ((fits.predictions["low"] < truth) & (truth < fits.predictions["high"])).all()
 
 
+def test_values_of_a_column_are_compared_and_their_equivalence_is_drawn():
+    rows = runs()
+    rows.loc[rows["model"] == "large", "acc"] += 5  # a doubling is worth five points
+    fits = analysis.fit(rows, amount="n", value="acc", percent=True, seed="seed", compare="model")
+    assert fits.comparisons["average.estimate"].tolist() == pytest.approx([-5], abs=1)
+    assert fits.equivalences[["first", "second"]].to_numpy().tolist() == [["small", "large"]]
+    assert "equivalence" in fits.figures
+    assert isinstance(fits.figure("equivalence"), Figure)
+
+
 def test_every_figure_is_a_matplotlib_figure_of_the_width_asked_for():
     fits = fitted()
     assert {"scaling", "slopes", "residuals", "bars"} <= set(fits.figures)
