@@ -1,4 +1,4 @@
-"""The commands of the analysis: `fit` for any table, `report` for a study."""
+"""The commands of the analysis: `fit` and `power` for any table, `report` for a study."""
 
 import json
 import sys
@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import track
 from rich.text import Text
 
-from analysis.curve import Curve, as_json, curve
-from analysis.fit import Status
+from analysis.between import between, between_json, print_between
+from analysis.chosen import Wishes, chosen_json
+from analysis.curve import as_json
+from analysis.expect import expect_command
+from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
 from analysis.laws import LAWS
-from analysis.metric import ACCURACY
+from analysis.power_command import EXAMPLE, power_command
 from analysis.report import report
-from analysis.terminal import BRIEF, fit_table, print_notes, stderr, stdout
-from analysis.tidy import PERCENT, Columns, accuracy_groups, read_table
+from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, stderr, stdout
+from analysis.tidy import Columns, read_table
 from orchestrator.refusal import Refused
 
 REFUSED = 2
-# More groups than this take long enough to want a bar.
-MANY_GROUPS = 500
 
 app = typer.Typer(
     help="What does each doubling of fine-tuning data buy?",
@@ -33,20 +33,41 @@ app = typer.Typer(
 
 @app.command(
     "fit",
-    epilog="Example: doublings fit runs.csv --amount n --value accuracy --by model --seed seed",
+    epilog=(
+        "Example: doublings fit runs.csv --amount n --value accuracy --by model --seed seed"
+        " --law auto --predict 100000,200000"
+    ),
 )
 def fit_command(  # noqa: PLR0913 (one argument per option)
     table: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet; one row per run.")],
     *,
     amount: Annotated[str, typer.Option(metavar="COL", help="Amount of data, above 0.")],
-    value: Annotated[str, typer.Option(metavar="COL", help="Accuracy, a fraction from 0 to 1.")],
+    value: Annotated[str, typer.Option(metavar="COL", help="Accuracy from 0 to 1, or a loss.")],
     by: Annotated[list[str] | None, typer.Option(metavar="COL[,COL]", help="One fit for each value.")] = None,
     seed: Annotated[
         list[str] | None, typer.Option(metavar="COL[,COL]", help="What tells replicates apart; a chain.")
     ] = None,
     items: Annotated[str | None, typer.Option(metavar="N|COL", help="Test items behind an accuracy.")] = None,
     percent: Annotated[bool, typer.Option("--percent", help="Accuracies are in percent.")] = False,
-    law: Annotated[str, typer.Option(help=f"The law to fit: {', '.join(LAWS)}.")] = "loglinear",
+    law: Annotated[
+        str, typer.Option(help=f"auto (the law that forecasts best), {', '.join(LAWS)}.")
+    ] = "loglinear",
+    metric: Annotated[str, typer.Option(help="accuracy or loss.")] = "accuracy",
+    predict: Annotated[
+        str | None, typer.Option(metavar="AMOUNT[,AMOUNT]", help="Forecast the value at these amounts.")
+    ] = None,
+    reach: Annotated[
+        float | None, typer.Option(metavar="VALUE", help="Forecast the amount for a value, as in the table.")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="COL", help="Set the values of this column against each other.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="COL", help="Model sizes (7b, 350M): amount and size together.")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Parameter intervals of laws that bend from N refits.")
+    ] = 0,
     as_machine: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
     """Fit accuracy against the logarithm of the amount of data, in any tidy table.
@@ -54,21 +75,39 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     Parameters come out in points (percent points), whether accuracies are fractions or percent:
     `per_doubling` is what each doubling of the data buys, `intercept` the value of the line at amount 1.
     """
-    if law not in LAWS:
-        raise Refused(f"no law {law!r}: there is {', '.join(LAWS)}")
+    request = Request.of(law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap)
     frame = read_table(table)
     names = list(frame.columns)
-    columns = Columns(amount, value, _names(by, names), _names(seed, names), items)
-    groups = accuracy_groups(frame, columns, PERCENT if percent else 1.0)
-    bar = track(groups, "fitting", console=stderr(), transient=True, disable=len(groups) < MANY_GROUPS)
-    curves = [curve(group.key, group.runs, LAWS[law], ACCURACY, group.notes) for group in bar]
-    _refuse_unless_any_fitted(curves, columns)
-    if as_machine:
-        typer.echo(json.dumps({"fits": [as_json(each) for each in curves]}, allow_nan=False))
-        return
+    apart = dict.fromkeys((*_names(by, names), *(name for name in (compare, size) if name is not None)))
+    columns = Columns(amount, value, tuple(apart), _names(seed, names), items)
+    groups = request.groups(frame, columns)
+    beside = between(groups, compare, size)
+    told = between_json(beside)
     console = stdout()
+    if request.forecasts:
+        found = forecast_groups(groups, request)
+        refuse_unless_any_fitted([one.curve for one in found], columns)
+        if as_machine:
+            typer.echo(json.dumps({"fits": [chosen_json(one) for one in found], **told}, allow_nan=False))
+            return
+        curves = [one.curve for one in found]
+        as_laws = request.law is not None and request.wishes == Wishes()
+        console.print(fit_table(curves) if as_laws else chosen_table(found))
+        print_between(console, beside, request.metric)
+        print_notes(console, curves)
+        return
+    curves = fit_groups(groups, request)
+    refuse_unless_any_fitted(curves, columns)
+    if as_machine:
+        typer.echo(json.dumps({"fits": [as_json(each) for each in curves], **told}, allow_nan=False))
+        return
     console.print(fit_table(curves))
+    print_between(console, beside, request.metric)
     print_notes(console, curves)
+
+
+app.command("power", epilog=EXAMPLE)(power_command)
+app.command("expect", hidden=True)(expect_command)
 
 
 @app.command("report", epilog="Example: doublings report outputs/studies/mini")
@@ -101,16 +140,6 @@ def _names(options: Sequence[str] | None, columns: Sequence[str]) -> tuple[str, 
     for option in options or ():
         names += [option] if option in columns else [name.strip() for name in option.split(",")]
     return tuple(name for name in names if name)
-
-
-def _refuse_unless_any_fitted(curves: Sequence[Curve], columns: Columns) -> None:
-    if any(each.fit.status is not Status.TOO_FEW_AMOUNTS for each in curves):
-        return
-    where = f" in every group of {', '.join(columns.by)}" if columns.by else ""
-    raise Refused(
-        f"column {columns.amount!r} has a single amount{where}, {curves[0].fit.runs.amounts[0]:g}:"
-        " a line takes at least two"
-    )
 
 
 def main() -> None:

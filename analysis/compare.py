@@ -1,34 +1,39 @@
 """Comparisons: two strategies at equal amounts, and one strategy in and out of its domain."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.fit import SUBSET_LUCK, Fit, Runs, fit
-from analysis.laws import LOGLINEAR, Floats
-from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, Level, Solution, solve, t_quantile
-from analysis.metric import Metric
-from analysis.table import measured
+from analysis.curve import estimate_json
+from analysis.fitting import SUBSET_LUCK
+from analysis.laws import Floats
+from analysis.least_squares import FEWEST_CHAINS, UNKNOWN, Estimate, solve
+from analysis.pairs import Pair, bring_together, paired_runs, ratio
 
-CHAIN = ["subset_seed", "train_seed"]
-SLOPE = np.array([[0.0, 1.0]])  # the contrast that picks `per_doubling` of the log-linear law
+UNPAIRED = "no amount and seed in common: compared as independent runs"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """First minus second strategy, paired by chain and amount, in the unit of the metric."""
+    """First minus second, in the unit of the values; paired by chain and amount where they share them.
+
+    The p-values are Holm's, adjusted over all comparisons of the group; None where there is no t interval.
+    """
 
     group: dict[str, Any]
     first: str
     second: str
-    amounts: tuple[int, ...]  # those that both have
+    amounts: tuple[int | float, ...]  # those that both have
     n_chains: int
     average: Estimate  # over these amounts
     at_largest: Estimate
     per_doubling: Estimate
     notes: tuple[str, ...]
+    p_average: float | None = None
+    p_per_doubling: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,141 +49,130 @@ class Transfer:
     notes: tuple[str, ...]
 
 
-def compare(group: dict[str, Any], first: pd.DataFrame, second: pd.DataFrame, metric: Metric) -> Comparison:
-    """Set two strategies against each other at equal amounts, chain by chain.
+def compare(
+    group: dict[str, Any], names: tuple[str, str], first: pd.DataFrame, second: pd.DataFrame
+) -> Comparison:
+    """Set two tables of runs (`analysis.pairs.paired_runs`) against each other.
 
-    The differences are fitted with the log-linear law: its slope is the difference of slopes, its value at
-    the mean of log2(amount) the average difference, each with the wider of its two intervals
-    (`docs/statistics.md`; pairing removes what both strategies share in a subset).
+    Where runs share amount and chain, their differences are fitted with a line: its slope is the difference
+    of slopes, its value at the mean of log2(amount) the average difference. Pairing removes what both share
+    in a subset (`docs/statistics.md`). Without a shared run, lines of their own are compared.
     """
-    pairs = _pairs(first, second, metric)
-    names = {"first": str(first["strategy"].iloc[0]), "second": str(second["strategy"].iloc[0])}
-    if pairs.empty:
-        nothing = "no amount and seed in common: nothing can be paired"
-        return Comparison(
-            group,
-            **names,
-            amounts=(),
-            n_chains=0,
-            average=UNKNOWN,
-            at_largest=UNKNOWN,
-            per_doubling=UNKNOWN,
-            notes=(nothing,),
-        )
-    runs = _difference_runs(pairs)
-    fitted = fit(LOGLINEAR, runs)
-    largest = runs.values[runs.amounts == runs.amounts.max()]
+    both = paired_runs(first, second)
+    pair = bring_together(both, first, second)
+    shared = sorted({*first["amount"]} & {*second["amount"]})
+    if both.empty:
+        average, n_chains = UNKNOWN, 0
+        if pair is not None:
+            middle = np.log2(shared).mean() if shared else np.log2(pair.runs["amount"]).mean()
+            average, n_chains = pair.difference.at(float(middle)).estimate(), pair.n_chains
+        notes: tuple[str, ...] = (UNPAIRED, *_notes(n_chains))
+    else:
+        shared = sorted(set(both["amount"]))
+        average, n_chains, notes = _average(both, pair), both["chain"].nunique(), ()
+        notes = _notes(n_chains)
     return Comparison(
         group,
-        **names,
-        amounts=tuple(sorted({int(amount) for amount in runs.amounts})),
-        n_chains=runs.n_seeds,
-        average=_average(fitted),
-        at_largest=solve(np.ones((len(largest), 1)), largest, None).estimates(np.ones((1, 1)))[0],
-        per_doubling=fitted.parameters["per_doubling"],
-        notes=_notes(runs.n_seeds),
-    )
-
-
-def transfer(group: dict[str, Any], inside: pd.DataFrame, outside: pd.DataFrame, metric: Metric) -> Transfer:
-    """Slope out of domain over slope in domain, with Fieller's interval (`docs/statistics.md`)."""
-    names = {
-        "in_domain": str(inside["benchmark"].iloc[0]),
-        "out_of_domain": str(outside["benchmark"].iloc[0]),
-    }
-    pairs = _pairs(inside, outside, metric)
-    if pairs["amount"].nunique() < len(LOGLINEAR.parameters):
-        few = "fewer than two amounts have both benchmarks"
-        return Transfer(group, **names, inside=UNKNOWN, outside=UNKNOWN, ratio=UNKNOWN, notes=(few,))
-    runs = _difference_runs(pairs)
-    design = LOGLINEAR.design(runs.amounts)
-    within = solve(design, pairs["value_first"].to_numpy(), runs.chains)
-    beyond = solve(design, pairs["value_second"].to_numpy(), runs.chains)
-    ratio = _ratio(beyond, within)
-    notes = _notes(runs.n_seeds)
-    if ratio.low is None:
-        notes = (*notes, "ratio not identified: the slope in domain may be zero")
-    return Transfer(
-        group,
-        **names,
-        inside=within.estimates(SLOPE)[0],
-        outside=beyond.estimates(SLOPE)[0],
-        ratio=ratio,
+        *names,
+        amounts=tuple(int(amount) if float(amount).is_integer() else float(amount) for amount in shared),
+        n_chains=n_chains,
+        average=average,
+        at_largest=_at_largest(first, second, both, shared),
+        per_doubling=UNKNOWN if pair is None else pair.difference.slope.estimate(),
         notes=notes,
     )
 
 
-def fieller(numerator: float, denominator: float, covariance: Floats, t: float) -> tuple[float, float] | None:
-    """The interval of numerator / denominator; None where it is unbounded ("not identified").
+def adjusted(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """The comparisons with Holm's p-values over those that share a group."""
+    found = list(comparisons)
+    families: dict[str, list[int]] = {}
+    for place, one in enumerate(found):
+        families.setdefault(repr(one.group), []).append(place)
+    for places in families.values():
+        averages = holm([found[place].average.p for place in places])
+        slopes = holm([found[place].per_doubling.p for place in places])
+        for place, average, slope in zip(places, averages, slopes, strict=True):
+            found[place] = replace(found[place], p_average=average, p_per_doubling=slope)
+    return found
 
-    `covariance` (2, 2) is that of (numerator, denominator), `t` the quantile. Fieller (1954), as in
-    `docs/statistics.md`: (D^2 - t^2 v_D) r^2 - 2 (N D - t^2 c) r + (N^2 - t^2 v_N) <= 0.
+
+def comparison_json(one: Comparison) -> dict[str, Any]:
+    """A comparison for machines; `p_holm` are adjusted over the comparisons of its group."""
+    return {
+        **one.group,
+        "first": one.first,
+        "second": one.second,
+        "amounts": list(one.amounts),
+        "n_chains": one.n_chains,
+        "average": estimate_json(one.average),
+        "at_largest": estimate_json(one.at_largest),
+        "per_doubling": estimate_json(one.per_doubling),
+        "p_holm": {"average": one.p_average, "per_doubling": one.p_per_doubling},
+        "notes": list(one.notes),
+    }
+
+
+def holm(chances: Sequence[float | None]) -> list[float | None]:
+    """Holm's (1979) step-down p-values over those that are known."""
+    known = sorted((p, place) for place, p in enumerate(chances) if p is not None)
+    corrected: list[float | None] = [None] * len(chances)
+    least = 0.0
+    for rank, (p, place) in enumerate(known):
+        least = max(least, min(1.0, p * (len(known) - rank)))
+        corrected[place] = least
+    return corrected
+
+
+def transfer(
+    group: dict[str, Any], names: tuple[str, str], inside: pd.DataFrame, outside: pd.DataFrame
+) -> Transfer:
+    """Slope out of domain over slope in domain, with Fieller's interval (`docs/statistics.md`).
+
+    `names` are the benchmarks in and out of domain; the tables are as for `compare`.
     """
-    a = denominator**2 - t**2 * covariance[1, 1]
-    b = numerator * denominator - t**2 * covariance[0, 1]
-    c = numerator**2 - t**2 * covariance[0, 0]
-    if not a > 0:
-        return None
-    root = np.sqrt(max(b**2 - a * c, 0.0))
-    return float((b - root) / a), float((b + root) / a)
-
-
-def _pairs(first: pd.DataFrame, second: pd.DataFrame, metric: Metric) -> pd.DataFrame:
-    """Rows with `amount`, the chain, `value_first` and `value_second`."""
-    keys = ["amount", *CHAIN]
-    one, two = (rows[keys].assign(value=measured(rows, metric)).dropna() for rows in (first, second))
-    return one.merge(two, on=keys, suffixes=("_first", "_second")).sort_values(keys, ignore_index=True)
-
-
-def _difference_runs(pairs: pd.DataFrame) -> Runs:
-    return Runs(
-        amounts=pairs["amount"].to_numpy(dtype=np.float64),
-        values=(pairs["value_first"] - pairs["value_second"]).to_numpy(dtype=np.float64),
-        chains=pairs.groupby(CHAIN, sort=True).ngroup().to_numpy().astype(np.intp),
-        labels=[""] * len(pairs),
+    pair = bring_together(paired_runs(outside, inside), outside, inside)
+    if pair is None or not pair.paired:
+        few = "fewer than two amounts have both benchmarks"
+        return Transfer(group, *names, inside=UNKNOWN, outside=UNKNOWN, ratio=UNKNOWN, notes=(few,))
+    share = ratio(pair.first.slope, pair.second.slope)
+    notes = _notes(pair.n_chains)
+    if share.low is None:
+        notes = (*notes, "ratio not identified: the slope in domain may be zero")
+    return Transfer(
+        group,
+        *names,
+        inside=pair.second.slope.estimate(),
+        outside=pair.first.slope.estimate(),
+        ratio=share,
+        notes=notes,
     )
 
 
-def _average(fitted: Fit) -> Estimate:
-    """The mean difference: the fit passes through the mean of its points."""
-    if fitted.solution is None:
-        values = fitted.runs.values
-        return solve(np.ones((len(values), 1)), values, None).estimates(np.ones((1, 1)))[0]
-    middle = fitted.law.design(fitted.runs.amounts).mean(axis=0, keepdims=True)
-    return fitted.solution.estimates(middle)[0]
+def _average(both: pd.DataFrame, pair: Pair | None) -> Estimate:
+    """The mean difference: a fit passes through the mean of its points."""
+    if pair is None:
+        return _mean((both["first"] - both["second"]).to_numpy(dtype=np.float64))
+    return pair.difference.at(float(np.log2(both["amount"].to_numpy(dtype=np.float64)).mean())).estimate()
 
 
-def _ratio(numerator: Solution, denominator: Solution) -> Estimate:
-    """The wider of the two Fieller intervals; an unbounded one is the widest of all."""
-    N, D = (float(one.parameters[1]) for one in (numerator, denominator))
-    if D == 0:
+def _at_largest(first: pd.DataFrame, second: pd.DataFrame, both: pd.DataFrame, shared: list[Any]) -> Estimate:
+    """The difference at the largest amount that both have: paired, or of two independent means."""
+    if not shared:
         return UNKNOWN
-    levels = [_run_level(numerator, denominator), _chain_level(numerator, denominator)]
-    candidates = []
-    for level, known in zip(Level, levels, strict=True):
-        if known is None:
-            continue
-        ends = fieller(N, D, *known)
-        if ends is None:
-            return Estimate(N / D, None, None, level)
-        candidates.append(Estimate(N / D, *ends, level))
-    return max(candidates, key=lambda one: one.width, default=Estimate(N / D, None, None, None))
+    if len(both):
+        rows = both[both["amount"] == shared[-1]]
+        return _mean((rows["first"] - rows["second"]).to_numpy(dtype=np.float64))
+    sides = [
+        rows.loc[rows["amount"] == shared[-1], "value"].to_numpy(dtype=np.float64) for rows in (first, second)
+    ]
+    is_second = np.repeat([0.0, 1.0], [len(side) for side in sides])
+    design = np.column_stack([1 - is_second, is_second])
+    return solve(design, np.concatenate(sides), None).estimates(np.array([[1.0, -1.0]]))[0]
 
 
-def _run_level(numerator: Solution, denominator: Solution) -> tuple[Floats, float] | None:
-    if numerator.degrees_of_freedom <= 0:
-        return None
-    residuals = np.column_stack([numerator.residuals, denominator.residuals])
-    scale = float(((SLOPE @ numerator.root) ** 2).sum()) / numerator.degrees_of_freedom
-    return residuals.T @ residuals * scale, t_quantile(float(numerator.degrees_of_freedom))
-
-
-def _chain_level(numerator: Solution, denominator: Solution) -> tuple[Floats, float] | None:
-    pulls = [one.chain_scatter(SLOPE) for one in (numerator, denominator)]
-    if pulls[0] is None or pulls[1] is None:
-        return None
-    spread = np.concatenate([pulls[0].spread, pulls[1].spread])
-    return spread @ spread.T, t_quantile(float(pulls[0].degrees_of_freedom[0]))
+def _mean(values: Floats) -> Estimate:
+    return solve(np.ones((len(values), 1)), values, None).estimates(np.ones((1, 1)))[0]
 
 
 def _notes(n_chains: int) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
 """A curve: the fit of one group, what looks odd about it, and both as machines read them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from analysis.fit import Fit, Runs, fit
-from analysis.laws import Law
+from analysis.fitting import Fit, Runs, fit
+from analysis.laws import AnyLaw
 from analysis.least_squares import Estimate
 from analysis.metric import Metric
 from analysis.suspicions import suspicions
@@ -22,9 +22,13 @@ class Curve:
     odd: tuple[int, ...]
 
 
-def curve(group: dict[str, Any], runs: Runs, law: Law, metric: Metric, notes: Iterable[str] = ()) -> Curve:
+def curve(group: dict[str, Any], runs: Runs, law: AnyLaw, metric: Metric, notes: Iterable[str] = ()) -> Curve:
     """Fit `law` and look for suspicious runs; `notes` are warnings known before."""
-    fitted = fit(law, runs)
+    return as_curve(group, fit(law, runs, metric), metric, notes)
+
+
+def as_curve(group: dict[str, Any], fitted: Fit, metric: Metric, notes: Iterable[str] = ()) -> Curve:
+    """A fit with what is suspicious about its runs."""
     suspicious = suspicions(fitted, metric)
     return Curve(group, metric, fitted, (*notes, *suspicious.warnings), suspicious.runs)
 
@@ -32,7 +36,7 @@ def curve(group: dict[str, Any], runs: Runs, law: Law, metric: Metric, notes: It
 def as_json(curve: Curve) -> dict[str, Any]:
     """One entry of `fits`, numbers in the metric's unit; what could not be estimated is null."""
     fitted = curve.fit
-    return {
+    found = {
         "group": curve.group,
         "law": fitted.law.id,
         "status": fitted.status.value,
@@ -44,6 +48,9 @@ def as_json(curve: Curve) -> dict[str, Any]:
         "residual_sd": fitted.residual_sd,
         "warnings": list(curve.warnings),
     }
+    if fitted.search is None:
+        return found
+    return {**found, "intervals": fitted.intervals, "search": asdict(fitted.search)}
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | None]:

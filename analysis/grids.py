@@ -1,5 +1,6 @@
 """Results as tables of text, for whatever sets them: the page, the terminal."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,24 +8,31 @@ import pandas as pd
 
 from analysis.compare import Comparison, Transfer
 from analysis.curve import Curve
-from analysis.least_squares import Level
+from analysis.equivalence import DataEquivalence
+from analysis.least_squares import Estimate, Level
 from analysis.metric import ACCURACY, Metric
-from analysis.numerals import NOTHING, interval, number, p_value
+from analysis.numerals import NOTHING, amount_text, decimals_of, interval, number, p_value
 from analysis.provenance import Provenance
 from analysis.results import Results
 from analysis.table import measured, seed_text
+from analysis.traces import anchor
 from analysis.words import place
 
+UNBOUNDED = "not identified"
 LEVELS = {Level.RUN: "runs", Level.CHAIN: "chains"}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of texts. The first `n_labels` columns name a row, the others hold numbers."""
+    """A table of texts. The first `n_labels` columns name a row, the others hold numbers.
+
+    `anchors` says for each cell where in the page its sources are, "" where nowhere; it may be empty.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     n_labels: int
+    anchors: tuple[tuple[str, ...], ...] = ()
 
 
 def fits(results: Results) -> Grid:
@@ -43,23 +51,31 @@ def means(results: Results, benchmark: str, metric: Metric) -> Grid:
     rows = results.table[(results.table["benchmark"] == benchmark) & results.table["reference"].isna()]
     rows = rows.assign(value=measured(rows, metric))
     groups = list(rows.groupby([*results.study.settings, "strategy"], sort=False, dropna=False))
-    texts = [
-        (f"{amount:,}", *(_mean(group[group["amount"] == amount], metric) for _, group in groups))
-        for amount in sorted(rows["amount"].unique())
-    ]
-    return Grid(("amount", *(_group_name(group, results) for _, group in groups)), tuple(texts), 1)
+    amounts = sorted(rows["amount"].unique())
+    parts = [[group[group["amount"] == amount] for _, group in groups] for amount in amounts]
+    return Grid(
+        ("amount", *(_group_name(group, results) for _, group in groups)),
+        tuple(
+            (f"{amount:,}", *(_mean(part, metric) for part in line))
+            for amount, line in zip(amounts, parts, strict=True)
+        ),
+        1,
+        tuple(("", *(_anchor(part, results) for part in line)) for line in parts),
+    )
 
 
 def references(results: Results, benchmark: str, metric: Metric) -> Grid:
     """The same for what is drawn as a line."""
     rows = results.table[(results.table["benchmark"] == benchmark) & results.table["reference"].notna()]
     rows = rows.assign(value=measured(rows, metric))
-    texts = [
-        (*(str(group[name].iloc[0]) for name in ("reference", *results.study.settings)), _mean(group, metric))
-        for _, group in rows.groupby([*results.study.settings, "reference"], sort=False, dropna=False)
-    ]
-    head = ("reference", *results.study.settings, "mean (runs)")
-    return Grid(head, tuple(texts), 1 + len(results.study.settings))
+    names = ("reference", *results.study.settings)
+    groups = [group for _, group in rows.groupby(list(names), sort=False, dropna=False)]
+    return Grid(
+        (*names, "mean (runs)"),
+        tuple((*(str(group[name].iloc[0]) for name in names), _mean(group, metric)) for group in groups),
+        len(names),
+        tuple((*("" for _ in names), _anchor(group, results)) for group in groups),
+    )
 
 
 def comparisons(results: Results) -> Grid:
@@ -81,6 +97,27 @@ def transfers(results: Results) -> Grid:
     )
     rows = tuple(_transfer_row(one, results) for one in results.transfers)
     return Grid(head, rows, 2 + len(results.study.settings))
+
+
+def equivalences(results: Results) -> Grid:
+    """What one example of the first strategy is worth in examples of the second."""
+    head = ("benchmark", *results.study.settings, "strategies", "at", "worth", "95 % interval")
+    rows = tuple(row for one in results.equivalences for row in _equivalence_rows(one, results))
+    return Grid(head, rows, 3 + len(results.study.settings))
+
+
+def variances(results: Results) -> Grid:
+    """Sources of scatter, one column each."""
+    names = dict.fromkeys(part.name for one in results.variances.values() for part in one.components)
+    decimals = results.metric.decimals + 1
+    rows = []
+    for benchmark, one in results.variances.items():
+        parts = {
+            part.name: f"{number(part.sd, decimals)} ({100 * part.share:.0f} %)" for part in one.components
+        }
+        cells = (parts.get(name, NOTHING) for name in names)
+        rows.append((benchmark, number(one.run_sd, decimals), *cells, str(one.degrees_of_freedom)))
+    return Grid(("benchmark", "all runs", *names, "degrees of freedom"), tuple(rows), 1)
 
 
 def grading(results: Results) -> Grid:
@@ -126,16 +163,17 @@ def missing(results: Results) -> Grid:
 
 
 def _fit_row(curve: Curve, results: Results) -> tuple[str, ...]:
-    fit, decimals = curve.fit, curve.metric.decimals + 1
+    fit, otherwise = curve.fit, curve.metric.decimals + 1
     slope, intercept = fit.parameters["per_doubling"], fit.parameters["intercept"]
+    decimals = decimals_of(slope, otherwise)
     test = fit.lack_of_fit
     return (
         *(str(curve.group["benchmark"]), *_setting_cells(curve.group, results), str(curve.group["strategy"])),
         *(number(slope.estimate, decimals), interval(slope, decimals)),
         LEVELS[slope.level] if slope.level else NOTHING,
-        *(number(fit.r_squared, 3), number(fit.residual_sd, decimals)),
+        *(number(fit.r_squared, 3), number(fit.residual_sd, otherwise)),
         f"p {p_value(test.p)}" if test else NOTHING,
-        number(intercept.estimate, decimals - 1),
+        number(intercept.estimate, decimals_of(intercept, otherwise - 1)),
         *(f"{fit.n_amounts} × {fit.runs.n_seeds}", str(len(fit.runs.values))),
         fit.status.value,
     )
@@ -146,9 +184,19 @@ def _comparison_row(one: Comparison, results: Results) -> tuple[str, ...]:
     parts = (one.average, one.at_largest, one.per_doubling)
     return (
         *(str(one.group["benchmark"]), *_setting_cells(one.group, results), f"{one.first} − {one.second}"),
-        *(text for part in parts for text in (number(part.estimate, decimals), interval(part, decimals))),
+        *(text for part in parts for text in _told(part, decimals)),
         str(one.n_chains),
     )
+
+
+def _equivalence_rows(one: DataEquivalence, results: Results) -> Iterator[tuple[str, ...]]:
+    names = (str(one.group["benchmark"]), *_setting_cells(one.group, results), f"{one.first} : {one.second}")
+    at = [] if one.parallel else [(amount_text(each.amount), each.ratio) for each in one.at]
+    for where, factor in at or [("any amount", one.overall)]:
+        if factor.low is None:
+            yield (*names, where, number(factor.estimate, 2), UNBOUNDED)
+        else:
+            yield (*names, where, *_told(factor, 2))
 
 
 def _transfer_row(one: Transfer, results: Results) -> tuple[str, ...]:
@@ -156,11 +204,15 @@ def _transfer_row(one: Transfer, results: Results) -> tuple[str, ...]:
     return (
         *(str(one.group["strategy"]), *_setting_cells(one.group, results)),
         f"{one.in_domain} → {one.out_of_domain}",
-        *(number(one.inside.estimate, decimals), interval(one.inside, decimals)),
-        *(number(one.outside.estimate, decimals), interval(one.outside, decimals)),
-        number(one.ratio.estimate, 2),
-        interval(one.ratio, 2) if one.ratio.low is not None else "not identified",
+        *(*_told(one.inside, decimals), *_told(one.outside, decimals)),
+        *(_told(one.ratio, 2) if one.ratio.low is not None else (number(one.ratio.estimate, 2), UNBOUNDED)),
     )
+
+
+def _told(estimate: Estimate, otherwise: int) -> tuple[str, str]:
+    """Estimate and interval with the digits that the interval allows."""
+    decimals = decimals_of(estimate, otherwise)
+    return number(estimate.estimate, decimals), interval(estimate, decimals)
 
 
 def _setting_cells(group: dict[str, Any], results: Results) -> tuple[str, ...]:
@@ -171,6 +223,12 @@ def _group_name(group: pd.DataFrame, results: Results) -> str:
     first = group.iloc[0]
     where = place({name: first[name] for name in results.study.settings}, results.study.settings)
     return f"{first['strategy']} ({where})" if where else str(first["strategy"])
+
+
+def _anchor(rows: pd.DataFrame, results: Results) -> str:
+    """Where the sources of a mean are; nowhere without a record."""
+    present = rows[rows["state"] == "present"]
+    return anchor(present.iloc[0].to_dict(), results) if len(present) else ""
 
 
 def _mean(rows: pd.DataFrame, metric: Metric) -> str:

@@ -28,17 +28,32 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval; None where the data do not give one."""
+    """A number with its 95 % interval; None where the data do not give one.
+
+    The interval is Student's t with this standard error and these degrees of freedom where they are not None.
+    """
 
     estimate: float | None
     low: float | None
     high: float | None
     level: Level | None
+    standard_error: float | None = None
+    degrees_of_freedom: float | None = None
 
     @property
     def width(self) -> float:
         """High minus low; infinite where there is no interval."""
         return np.inf if self.low is None or self.high is None else self.high - self.low
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided p of the t test against 0; None where the interval is no t interval."""
+        if self.estimate is None or self.standard_error is None or self.degrees_of_freedom is None:
+            return None
+        if self.standard_error == 0:
+            return float(self.estimate == 0)
+        t = abs(self.estimate) / self.standard_error
+        return float(2 * special.stdtr(self.degrees_of_freedom, -t))
 
 
 UNKNOWN = Estimate(None, None, None, None)
@@ -71,43 +86,47 @@ class Solution:
         return np.sqrt(self.residual_sum / self.degrees_of_freedom) if self.degrees_of_freedom > 0 else None
 
     def estimates(self, contrasts: Floats) -> list[Estimate]:
-        """One estimate for each row of `contrasts` (q, p), with the wider of its two intervals.
+        """One estimate for each row of `contrasts` (q, p) with its headline interval.
 
-        The wider is chosen for each row, so an intercept and a slope of one fit may rest on different levels.
+        The headline is the chain-level interval, which holds whether or not runs of a chain share luck, and
+        the run-level one where chains are too few to tell (`docs/statistics.md`).
         """
-        values = contrasts @ self.parameters
-        runs, chains = self.run_margins(contrasts), self.chain_margins(contrasts)
-        return [_wider(*row) for row in zip(values.tolist(), runs.tolist(), chains.tolist(), strict=True)]
+        levels = self.levels(contrasts)
+        return [
+            runs if chains.low is None else chains
+            for runs, chains in zip(levels[Level.RUN], levels[Level.CHAIN], strict=True)
+        ]
 
-    def run_margins(self, contrasts: Floats) -> Floats:
-        """Half-widths of the t interval over independent runs, df = n - p; nan without df."""
+    def levels(self, contrasts: Floats) -> dict[Level, list[Estimate]]:
+        """Both intervals for each row of `contrasts` (q, p); without ends where a level has none."""
+        values = contrasts @ self.parameters
+        errors, freedom = self.run_errors(contrasts), np.full(len(values), float(self.degrees_of_freedom))
+        scatter = self.chain_scatter(contrasts)
+        found = {Level.RUN: _intervals(values, errors, freedom, Level.RUN)}
+        if scatter is None:
+            scatter = ChainScatter(np.full((len(values), 1), np.nan), np.full(len(values), np.nan))
+        found[Level.CHAIN] = _intervals(values, scatter.errors, scatter.degrees_of_freedom, Level.CHAIN)
+        return found
+
+    def run_errors(self, contrasts: Floats) -> Floats:
+        """Standard errors over independent runs, df = n - p; nan without df."""
         if self.degrees_of_freedom <= 0:
             return np.full(len(contrasts), np.nan)
         lengths = np.sqrt(((contrasts @ self.root) ** 2).sum(axis=1))
-        scale = t_quantile(float(self.degrees_of_freedom)) * np.sqrt(
-            self.residual_sum / self.degrees_of_freedom
-        )
-        margins: Floats = lengths * scale
-        return margins
+        errors: Floats = lengths * np.sqrt(self.residual_sum / self.degrees_of_freedom)
+        return errors
 
-    def chain_margins(self, contrasts: Floats) -> Floats:
-        """Half-widths of the t interval over chains; nan under three chains.
+    def chain_scatter(self, contrasts: Floats) -> "ChainScatter | None":
+        """How the chains pull at each contrast; None under three chains, or where each is a single run.
 
-        Where every chain has the same amounts this is the t interval of the per-chain estimates with m - 1
+        Where every chain has the same amounts this gives the t interval of the per-chain estimates with m - 1
         degrees of freedom. Where cells are missing it is its generalisation: the CR2 variance with the
         degrees of freedom of Bell and McCaffrey (2002), as in Pustejovsky and Tipton (2018),
         doi:10.1080/07350015.2016.1247004.
         """
-        scatter = self.chain_scatter(contrasts)
-        if scatter is None:
-            return np.full(len(contrasts), np.nan)
-        quantiles = np.array([t_quantile(df) for df in scatter.degrees_of_freedom.tolist()])
-        margins: Floats = quantiles * np.sqrt((scatter.spread**2).sum(axis=1))
-        return margins
-
-    def chain_scatter(self, contrasts: Floats) -> "ChainScatter | None":
-        """How the chains pull at each contrast; None under three chains."""
         if self.scores is None or self.shares is None or len(self.scores) < FEWEST_CHAINS:
+            return None
+        if len(self.scores) == len(self.residuals):
             return None
         directions = contrasts @ self.root  # (q, p)
         adjusted, inverse = _corrections(self.shares)
@@ -129,6 +148,12 @@ class ChainScatter:
 
     spread: Floats  # (q, m)
     degrees_of_freedom: Floats  # (q,)
+
+    @property
+    def errors(self) -> Floats:
+        """(q,): the standard error of each contrast."""
+        errors: Floats = np.sqrt((self.spread**2).sum(axis=1))
+        return errors
 
 
 def solve(design: Floats, values: Floats, chains: NDArray[np.intp] | None) -> Solution:
@@ -165,9 +190,9 @@ def negligible(sum_of_squares: float, values: Floats) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def t_quantile(degrees_of_freedom: float) -> float:
-    """The two-sided 95 % quantile of Student's t; nan where there are no degrees of freedom."""
-    return float(special.stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
+def t_quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
+    """The two-sided quantile of Student's t; nan where there are no degrees of freedom."""
+    return float(special.stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
 def _corrections(shares: Floats) -> tuple[Floats, Floats]:
@@ -178,10 +203,15 @@ def _corrections(shares: Floats) -> tuple[Floats, Floats]:
     return (vectors / np.sqrt(safe)[:, None, :]) @ transposed, (vectors / safe[:, None, :]) @ transposed
 
 
-def _wider(value: float, run: float, chain: float) -> Estimate:
-    """The headline: the wider margin; nan compares as the narrower."""
-    if np.isnan(run) and np.isnan(chain):
+def _intervals(values: Floats, errors: Floats, freedom: Floats, level: Level) -> list[Estimate]:
+    """t intervals; without ends where error or degrees of freedom are nan."""
+    rows = zip(values.tolist(), errors.tolist(), freedom.tolist(), strict=True)
+    return [t_interval(*row, level) for row in rows]
+
+
+def t_interval(value: float, error: float, freedom: float, level: Level) -> Estimate:
+    """Student's t interval; without ends where error or degrees of freedom are nan."""
+    margin = t_quantile(freedom) * error
+    if np.isnan(margin):
         return Estimate(value, None, None, None)
-    if np.isnan(run) or chain > run:
-        return Estimate(value, value - chain, value + chain, Level.CHAIN)
-    return Estimate(value, value - run, value + run, Level.RUN)
+    return Estimate(value, value - margin, value + margin, level, error, freedom)

@@ -1,7 +1,8 @@
 """The report page: one self-contained HTML file, everything in it escaped."""
 
 import base64
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,21 +10,17 @@ import jinja2
 from markupsafe import Markup
 
 from analysis import grids
+from analysis.drawings import Drawn
+from analysis.methods import checklist, checklist_grid, paragraph
 from analysis.metric import ACCURACY, Metric
 from analysis.numerals import NOTHING
 from analysis.provenance import Provenance
 from analysis.results import Results
+from analysis.tables import tables_of
+from analysis.traces import RECORDS, record_anchor, source_head, sources
 from analysis.words import Answer, place
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-@dataclass(frozen=True)
-class Drawings:
-    """The scaling figure as inline SVG: whole, and panel by panel for narrow screens."""
-
-    whole: str
-    panels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -33,12 +30,13 @@ class Measured:
     metric: Metric
     benchmark: str
     role: str
+    name: str  # of its files
     means: grids.Grid
     references: grids.Grid
 
 
 def render(
-    results: Results, provenance: Provenance, answers: list[Answer], drawings: Drawings, csv: str
+    results: Results, provenance: Provenance, answers: list[Answer], pictures: Sequence[Drawn], csv: str
 ) -> str:
     """The page. `csv` is the results table, which the page carries for download."""
     environment = jinja2.Environment(
@@ -48,35 +46,46 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = (TEMPLATES / "chart.js").read_text(encoding="utf-8")
     metrics = [results.metric] if results.metric is ACCURACY else [results.metric, ACCURACY]
     return environment.get_template("report.html.j2").render(
         study=results.study,
         metric=results.metric,
         answers=answers,
-        # Our own drawings, in which names are outlines, are the only markup that is let through.
-        whole=Markup(drawings.whole),  # noqa: S704
-        panels=[Markup(panel) for panel in drawings.panels],  # noqa: S704
-        law=results.curves[0].fit.law if results.curves else None,
+        pictures={picture.name: picture for picture in pictures},
+        # The one script of the page is a file of ours, and its digest the only one that is allowed to run.
+        script=Markup(script),  # noqa: S704
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         fits=grids.fits(results),
         means=[
             Measured(
                 metric,
                 benchmark,
                 role.replace("_", " "),
+                f"{metric.id}-{number}",
                 grids.means(results, benchmark, metric),
                 grids.references(results, benchmark, metric),
             )
             for metric in metrics
-            for benchmark, role in results.roles.items()
+            for number, (benchmark, role) in enumerate(results.roles.items(), start=1)
         ],
         comparisons=grids.comparisons(results),
         transfers=grids.transfers(results),
+        equivalences=grids.equivalences(results),
+        variances=grids.variances(results),
         grading=grids.grading(results),
         remarks=_remarks(results, provenance),
         made=grids.made(provenance),
         missing=grids.missing(results),
+        methods=paragraph(results, provenance),
+        checklist=checklist_grid(checklist(results, provenance)),
         provenance=provenance,
         n_items=_items(results),
+        source_head=source_head(results),
+        sources=sources(results),
+        record_anchor=record_anchor,
+        records=RECORDS,
+        tables=[table.name for table in tables_of(results, provenance)],
         csv_uri=f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv.encode()).decode()}",
     )
 

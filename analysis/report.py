@@ -3,21 +3,24 @@
 import io
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis import figures
-from analysis.compare import Comparison, Transfer
+from analysis.compare import Transfer, comparison_json
 from analysis.curve import Curve, as_json, estimate_json
-from analysis.page import Drawings, render
+from analysis.drawings import drawings_of, drawn
+from analysis.equivalence import equivalence_json
+from analysis.figures import FORMATS
+from analysis.page import render
 from analysis.provenance import Provenance, provenance_of
 from analysis.results import Results, results_of
 from analysis.study import read_study
-from analysis.svg import inline
+from analysis.tables import table_files
+from analysis.targets import targets_json
 from analysis.words import Answer, answers
 from orchestrator.files import write_json, write_text
 from orchestrator.refusal import Refused
@@ -33,8 +36,8 @@ class Report:
     page: Path
 
 
-def report(study_folder: Path) -> Report:
-    """Write `report/` of the study in `<outputs>/studies/<name>`.
+def report(study_folder: Path, formats: Sequence[str] = FORMATS) -> Report:
+    """Write `report/` of the study in `<outputs>/studies/<name>`, its figures as files of these formats.
 
     Raises Refused where the folder holds no readable plan or cannot be written.
     """
@@ -43,13 +46,14 @@ def report(study_folder: Path) -> Report:
     told = answers(results)
     folder = results.study.folder.root / "report"
     summary = summarise(results, provenance, told)
-    figure = figures.scaling(results)
-    drawn = {kind: figures.rendered(figure, kind) for kind in ("pdf", "svg", "png")}
+    pictures = [drawn(drawing, formats) for drawing in drawings_of(results)]
     csv = results.table.to_csv(index=False, lineterminator="\n")
-    page = render(results, provenance, told, Drawings(inline(drawn["svg"], "whole"), _panels(results)), csv)
+    page = render(results, provenance, told, pictures, csv)
     try:
-        for kind, content in drawn.items():
-            _write(folder / f"scaling.{kind}", content)
+        for name, content in ((name, file) for each in pictures for name, file in each.files.items()):
+            _write(folder / "figures" / name, content)
+        for name, text in table_files(results, provenance).items():
+            write_text(folder / "tables" / name, text)
         _write(folder / "results.parquet", _parquet(results.table))
         write_text(folder / "results.csv", csv)
         write_json(folder / "summary.json", summary)
@@ -79,8 +83,10 @@ def summarise(results: Results, provenance: Provenance, told: list[Answer]) -> d
             {**line.group, "reference": line.name, "value": line.value, "n_runs": line.n_runs}
             for line in results.lines
         ],
-        "comparisons": [_comparison_json(one) for one in results.comparisons],
-        "transfers": [_transfer_json(one) for one in results.transfers],
+        "comparisons": [comparison_json(one) for one in results.comparisons],
+        "equivalences": [equivalence_json(one) for one in results.equivalences],
+        "targets": targets_json(results.targets),
+        "transfers": [transfer_json(one) for one in results.transfers],
         "notes": list(results.notes),
         "mixed": list(provenance.mixed),
     }
@@ -93,21 +99,8 @@ def _fit_json(curve: Curve) -> dict[str, Any]:
     return {**as_json(curve), "interval": levels, "lack_of_fit": tested}
 
 
-def _comparison_json(one: Comparison) -> dict[str, Any]:
-    return {
-        **one.group,
-        "first": one.first,
-        "second": one.second,
-        "amounts": list(one.amounts),
-        "n_chains": one.n_chains,
-        "average": estimate_json(one.average),
-        "at_largest": estimate_json(one.at_largest),
-        "per_doubling": estimate_json(one.per_doubling),
-        "notes": list(one.notes),
-    }
-
-
-def _transfer_json(one: Transfer) -> dict[str, Any]:
+def transfer_json(one: Transfer) -> dict[str, Any]:
+    """A transfer for machines; what could not be estimated is null."""
     return {
         **one.group,
         "in_domain": one.in_domain,
@@ -117,14 +110,6 @@ def _transfer_json(one: Transfer) -> dict[str, Any]:
         "ratio": estimate_json(one.ratio),
         "notes": list(one.notes),
     }
-
-
-def _panels(results: Results) -> tuple[str, ...]:
-    places = product(results.settings(), results.roles)
-    drawings = [figures.scaling_panel(results, benchmark, setting) for setting, benchmark in places]
-    return tuple(
-        inline(figures.rendered(drawing, "svg"), f"panel{number}") for number, drawing in enumerate(drawings)
-    )
 
 
 def _parquet(table: pd.DataFrame) -> bytes:

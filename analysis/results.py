@@ -1,18 +1,23 @@
 """All that a study's report says, computed once: table, curves, lines, comparisons."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from analysis.compare import Comparison, Transfer, compare, transfer
+from analysis.compare import Comparison, Transfer, adjusted, compare, transfer
 from analysis.curve import Curve, curve
-from analysis.laws import LAWS
-from analysis.metric import METRICS, Metric
+from analysis.equivalence import DataEquivalence, data_equivalence
+from analysis.laws import LAWS, LOGLINEAR
+from analysis.measured import study_variance
+from analysis.metric import ACCURACY, METRICS, Metric
 from analysis.study import Study
-from analysis.table import measured, points, runs_of, tabulate
+from analysis.table import measured, points, runs_of, side_of, tabulate
+from analysis.targets import Targets, comparison_targets, slope_targets
+from analysis.variance import Variance
 
 FEWEST_SUBSETS = 3
 
@@ -38,6 +43,9 @@ class Results:
     lines: tuple[Line, ...]
     comparisons: tuple[Comparison, ...]
     transfers: tuple[Transfer, ...]
+    equivalences: tuple[DataEquivalence, ...]
+    variances: Mapping[str, Variance]  # by benchmark, where there are replicates
+    targets: tuple[Targets, ...]  # where there are records of single items
     notes: tuple[str, ...]  # about the study as a whole
 
     @property
@@ -85,14 +93,19 @@ def results_of(study: Study) -> Results:
     usable = usable[~pd.isna(measured(usable, metric))]
     # Benchmarks in domain first, then as planned: so every list and table is ordered.
     usable = usable.sort_values("role", key=lambda roles: roles != "in_domain", kind="stable")
+    curves = tuple(_curves(study, usable, metric))
+    comparisons = tuple(adjusted(_comparisons(study, usable, metric)))
     return Results(
         study=study,
         metric=metric,
         table=table,
-        curves=tuple(_curves(study, usable, metric)),
+        curves=curves,
         lines=tuple(_lines(study, table, metric)),
-        comparisons=tuple(_comparisons(study, usable, metric)),
+        comparisons=comparisons,
         transfers=tuple(_transfers(study, usable, metric)),
+        equivalences=tuple(_equivalences(study, usable, metric)),
+        variances=dict(_variances(study, usable, metric)),
+        targets=tuple(_targets(study, usable, curves, comparisons)) if metric is ACCURACY else (),
         notes=tuple(_notes(study, table, usable, metric)),
     )
 
@@ -124,12 +137,25 @@ def _lines(study: Study, table: pd.DataFrame, metric: Metric) -> Iterator[Line]:
         yield Line(group, name, float(values.mean()), len(values))
 
 
-def _comparisons(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Comparison]:
+Pairing = tuple[dict[str, Any], tuple[str, str], pd.DataFrame, pd.DataFrame]
+
+
+def _pairings(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Pairing]:
+    """The strategies to be compared, two by two: group, names, and the runs of each."""
     for group, rows in _grouped(usable, ["benchmark", *study.settings]):
         by_strategy = dict(list(rows.groupby("strategy", sort=False)))
         for first, second in combinations(study.analysis.compare, 2):
             if first in by_strategy and second in by_strategy:
-                yield compare(group, by_strategy[first], by_strategy[second], metric)
+                one, other = (side_of(by_strategy[name], metric) for name in (first, second))
+                yield group, (first, second), one, other
+
+
+def _comparisons(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Comparison]:
+    yield from (compare(*pairing) for pairing in _pairings(study, usable, metric))
+
+
+def _equivalences(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[DataEquivalence]:
+    yield from (data_equivalence(*pairing) for pairing in _pairings(study, usable, metric))
 
 
 def _transfers(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[Transfer]:
@@ -139,7 +165,37 @@ def _transfers(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[T
             for role in ("in_domain", "out_of_domain")
         )
         for one, other in product(inside, outside):
-            yield transfer(group, one, other, metric)
+            names = (str(one["benchmark"].iloc[0]), str(other["benchmark"].iloc[0]))
+            yield transfer(group, names, side_of(one, metric), side_of(other, metric))
+
+
+def _variances(study: Study, usable: pd.DataFrame, metric: Metric) -> Iterator[tuple[str, Variance]]:
+    for benchmark, rows in usable.groupby("benchmark", sort=False):
+        found = study_variance(study, rows, metric)
+        if found is not None:
+            yield str(benchmark), found
+
+
+def _targets(
+    study: Study, usable: pd.DataFrame, curves: Iterable[Curve], comparisons: Iterable[Comparison]
+) -> Iterator[Targets]:
+    for one in curves:
+        if one.fit.law.id == LOGLINEAR.id:
+            slope = one.fit.parameters["per_doubling"]
+            found = slope_targets(study, one.group, _rows_of(usable, one.group), slope)
+            yield from () if found is None else (found,)
+    for pair in comparisons:
+        rows = _rows_of(usable, pair.group)
+        sides = (rows[rows["strategy"] == name] for name in (pair.first, pair.second))
+        yield from comparison_targets(study, pair, *sides)
+
+
+def _rows_of(usable: pd.DataFrame, group: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows that have the values of a group."""
+    same = np.ones(len(usable), dtype=bool)
+    for name, value in group.items():
+        same &= (usable[name] == value).to_numpy(dtype=bool)
+    return usable[same]
 
 
 def _notes(study: Study, table: pd.DataFrame, usable: pd.DataFrame, metric: Metric) -> Iterator[str]:

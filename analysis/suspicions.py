@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from analysis.fit import SUBSET_LUCK, Fit
+from analysis.fitting import SUBSET_LUCK, Fit
 from analysis.laws import Floats
 from analysis.least_squares import EXACT, negligible
 from analysis.metric import ACCURACY, POINTS_PER_FRACTION, Metric
@@ -46,11 +46,11 @@ def _design_warnings(fit: Fit) -> list[str]:
     """What the choice of runs leaves open."""
     warnings = []
     _, counts = np.unique(fit.runs.amounts, return_counts=True)
-    if len(counts) < len(fit.law.parameters):
-        wanted = len(fit.law.parameters)
-        warnings.append(f"all runs have one amount: {fit.law.id} needs at least {wanted}")
+    if len(counts) < fit.law.fewest_amounts:
+        found = "all runs have one amount" if len(counts) == 1 else f"the runs have {len(counts)} amounts"
+        warnings.append(f"{found}: {fit.law.id} needs at least {fit.law.fewest_amounts}")
     elif fit.solution is not None and fit.solution.degrees_of_freedom <= 0:
-        warnings.append(f"{len(fit.runs.values)} runs for {len(fit.law.parameters)} parameters: no interval")
+        warnings.append(f"{len(fit.runs.values)} runs for {fit.law.n_free} parameters: no interval")
     if not fit.includes_subset_luck:
         unknown = fit.runs.chains is None
         why = "chains are unknown" if unknown else f"{fit.runs.n_seeds} of the 3 chains it takes"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fit import Runs
+from analysis.fitting import Runs
 from analysis.laws import Floats
 from analysis.metric import ACCURACY, POINTS_PER_FRACTION, Metric
 from analysis.study import Study
@@ -47,14 +47,26 @@ def measured(table: pd.DataFrame, metric: Metric) -> Floats:
 def runs_of(rows: pd.DataFrame, metric: Metric) -> Runs:
     """The runs of one curve; a chain is a pair of seeds."""
     chains = rows.groupby(["subset_seed", "train_seed"], sort=True).ngroup().to_numpy().astype(np.intp)
-    seeds = zip(rows["amount"], rows["subset_seed"], rows["train_seed"], strict=True)
     return Runs(
         amounts=rows["amount"].to_numpy(dtype=np.float64),
         values=measured(rows, metric),
         chains=chains,
-        labels=[f"amount {amount}, {seed_text(subset, train)}" for amount, subset, train in seeds],
+        labels=[run_label(row) for row in rows.to_dict("records")],
         n_items=rows["n_items"].to_numpy(dtype=np.float64) if metric is ACCURACY else None,
     )
+
+
+def run_label(row: Mapping[Any, Any]) -> str:
+    """What tells one run of a curve from the others."""
+    return f"amount {row['amount']}, {seed_text(row['subset_seed'], row['train_seed'])}"
+
+
+def side_of(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """The runs of one curve as `analysis.pairs` sets them beside those of another; no value, no run."""
+    seeds = zip(rows["subset_seed"], rows["train_seed"], strict=True)
+    chains = [seed_text(subset, train) for subset, train in seeds]
+    side = pd.DataFrame({"amount": rows["amount"].to_numpy(dtype=np.float64), "chain": chains})
+    return side.assign(value=measured(rows, metric)).dropna(subset="value")
 
 
 def seed_text(subset_seed: int, train_seed: int) -> str:

@@ -1,7 +1,7 @@
 """Any tidy table as groups of runs, refused with the row and the value where it cannot be read."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.fit import Runs
+from analysis.fitting import Runs
 from analysis.laws import Floats
 from analysis.metric import POINTS_PER_FRACTION
 from orchestrator.refusal import Refused
 
 PERCENT = 100.0
+# The least amount that is read: one with a logarithm.
+ABOVE_ZERO = float(np.nextafter(0, 1))
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Group:
     key: dict[str, Any]
     runs: Runs
     notes: tuple[str, ...]
+    seeds: NDArray[np.intp] | None = None  # the seed of each run, numbered over the whole table
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -53,16 +56,42 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.rename(columns=str)
 
 
-def accuracy_groups(table: pd.DataFrame, columns: Columns, scale: float) -> list[Group]:
+def accuracy_groups(
+    table: pd.DataFrame, columns: Columns, scale: float, least: float = ABOVE_ZERO
+) -> list[Group]:
     """The groups in the order of their first rows, accuracies in points.
 
-    `scale` is the value of a perfect accuracy, 1 for fractions and 100 for percent. Raises Refused, naming
-    column, row and value, for whatever a fit could not use: rows are counted from 1 below the header.
+    `scale` is the value of a perfect accuracy, 1 for fractions and 100 for percent; amounts below `least` are
+    refused. Raises Refused, naming column, row and value, for whatever a fit could not use: rows are counted
+    from 1 below the header.
     """
     _check_columns(table, columns)
-    amounts, values = _numbers(table, columns.amount), _numbers(table, columns.value)
-    _check_amounts(amounts, columns.amount)
+    values = _numbers(table, columns.value)
     _check_values(values, columns.value, scale)
+    return [
+        replace(group, notes=(*group.notes, *_scale_notes(group.runs.values, scale)))
+        for group in _groups(table, columns, values * (POINTS_PER_FRACTION / scale), least)
+    ]
+
+
+def loss_groups(
+    table: pd.DataFrame, columns: Columns, least: float = ABOVE_ZERO, least_loss: float = -np.inf
+) -> list[Group]:
+    """The same for losses, in their own unit; those below `least_loss` are refused."""
+    _check_columns(table, columns)
+    values = _numbers(table, columns.value)
+    bad = np.flatnonzero(values < least_loss)
+    if len(bad):
+        raise Refused(
+            f"row {bad[0] + 1}: {columns.value} is {values[bad[0]]:g}; a loss has to be above 0 for this law,"
+            " which works with its logarithm; correct the row, or fit --law loglinear"
+        )
+    return _groups(table, columns, values, least)
+
+
+def _groups(table: pd.DataFrame, columns: Columns, values: Floats, least: float) -> list[Group]:
+    amounts = _numbers(table, columns.amount)
+    _check_amounts(amounts, columns.amount, least)
     keys = _codes(table, columns.by)
     chains = _codes(table, columns.seed) if columns.seed else None
     if chains is not None:
@@ -73,13 +102,14 @@ def accuracy_groups(table: pd.DataFrame, columns: Columns, scale: float) -> list
     for rows in _split(keys):
         runs = Runs(
             amounts=amounts[rows],
-            values=values[rows] * (POINTS_PER_FRACTION / scale),
+            values=values[rows],
             chains=None if chains is None else np.unique(chains[rows], return_inverse=True)[1],
             labels=[f"row {row + 1}" for row in rows.tolist()],
             n_items=None if items is None else items[rows],
         )
         key = {name: _plain(table[name].iloc[rows[0]]) for name in columns.by}
-        groups.append(Group(key, runs, _notes(rows[identical[rows]], values[rows], scale)))
+        seeds = None if chains is None else chains[rows]
+        groups.append(Group(key, runs, _repeat_notes(rows[identical[rows]]), seeds))
     return groups
 
 
@@ -118,13 +148,15 @@ def _numbers(table: pd.DataFrame, column: str) -> Floats:
     return numbers
 
 
-def _check_amounts(amounts: Floats, column: str) -> None:
-    bad = np.flatnonzero(amounts <= 0)
-    if len(bad):
-        raise Refused(
-            f"row {bad[0] + 1}: {column} is {amounts[bad[0]]:g}, which has no logarithm;"
-            " leave rows without fine-tuning data out"
-        )
+def _check_amounts(amounts: Floats, column: str, least: float) -> None:
+    bad = np.flatnonzero(amounts < least)
+    if not len(bad):
+        return
+    value = amounts[bad[0]]
+    problem = "which has no logarithm; leave rows without fine-tuning data out"
+    if least == 0:
+        problem = "less than no data at all; correct the row or leave it out"
+    raise Refused(f"row {bad[0] + 1}: {column} is {value:g}, {problem}")
 
 
 def _check_values(values: Floats, column: str, scale: float) -> None:
@@ -190,14 +222,16 @@ def _split(keys: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
     return iter(np.split(order, np.flatnonzero(np.diff(keys[order])) + 1))
 
 
-def _notes(identical: NDArray[np.intp], values: Floats, scale: float) -> tuple[str, ...]:
-    """What looks odd about the rows themselves."""
-    notes = [
+def _repeat_notes(identical: NDArray[np.intp]) -> tuple[str, ...]:
+    return tuple(
         f"row {row + 1} repeats an earlier row in every column; both are kept" for row in identical.tolist()
-    ]
-    if scale == PERCENT and 0 < values.max() <= 1:
-        notes.append("no value above 1 percent: are these fractions, and --percent a mistake?")
-    return tuple(notes)
+    )
+
+
+def _scale_notes(points: Floats, scale: float) -> list[str]:
+    if scale == PERCENT and 0 < points.max() <= 1:
+        return ["no value above 1 percent: are these fractions, and --percent a mistake?"]
+    return []
 
 
 def _plain(value: Any) -> Any:

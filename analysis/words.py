@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from analysis.compare import Comparison, Transfer
 from analysis.curve import Curve
-from analysis.fit import SUBSET_LUCK, Status
+from analysis.fitting import SUBSET_LUCK, Status
 from analysis.least_squares import Estimate
 from analysis.numerals import interval, number, p_value
 from analysis.results import Results
@@ -210,5 +210,5 @@ def _spread(estimate: Estimate, decimals: int, label: str = "") -> str:
     return f"{number(estimate.estimate, decimals)} ({spread})"
 
 
-def _range(amounts: Sequence[int]) -> str:
+def _range(amounts: Sequence[float]) -> str:
     return f"{amounts[0]:,}" if len(amounts) == 1 else f"{amounts[0]:,} to {amounts[-1]:,}"

@@ -19,16 +19,3 @@ class Resumption:
     folder: Path
     save_every: float  # seconds from one save to the next
     pause: threading.Event = field(default_factory=threading.Event)
-
-    def stopping(self, progress: Progress) -> Progress:
-        """The same progress, which raises Paused where the stage is asked to pause.
-
-        For stages that report only where stopping loses nothing that a later start would find.
-        """
-
-        def report(done: float, note: str) -> None:
-            progress(done, note)
-            if self.pause.is_set():
-                raise Paused(note)
-
-        return report

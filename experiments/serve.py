@@ -24,9 +24,10 @@ MAKERS = {
     "completions": ("experiments.generate", "make_completions"),
     "record": ("experiments.record", "make_record"),
 }
+ASKED = ("versions", "environment", "gpus", "inspect", "size", "cost", "make", "pause")
+# These can be paused; pools and records have nothing to save and come to their end.
 WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
 WITH_PLACES = frozenset({"pool", "completions", "record"})
-WITH_STATE = frozenset({"base", "checkpoint", "completions"})
 
 # By name, as the modules that define some of these take seconds to import.
 REFUSED = frozenset({"Refused", "TooLongError"})
@@ -119,6 +120,10 @@ def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Eve
     match request["ask"]:
         case "versions":
             return VERSIONS
+        case "environment":
+            return _named("experiments.environment", "describe")(request["sources"])
+        case "gpus":
+            return _named("experiments.environment", "gpus")()
         case "inspect":
             return _named("experiments.sources", "inspect")(request["source"], request["answer"])
         case "size":
@@ -128,7 +133,7 @@ def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Eve
         case "make":
             return _made(request, progress, pause)
         case other:
-            raise ValueError(f"'{other}' cannot be asked; versions, inspect, size, cost, make and pause can")
+            raise ValueError(f"'{other}' cannot be asked; {', '.join(ASKED)} can")
 
 
 def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event) -> Any:
@@ -136,14 +141,11 @@ def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event
     if kind in WITH_TORCH and "torch" not in sys.modules:
         _named("experiments.compute", "settle")()
     inputs = {role: Path(folder) for role, folder in request["inputs"].items()}
-    resumption = Resumption(Path(request["state"]), request["save_every"], pause)
-    arguments: list[Any] = [request["spec"], inputs, Path(request["into"])]
-    # Pools and records are made within seconds and keep nothing: they stop where they next report.
-    arguments.append(progress if kind in WITH_STATE else resumption.stopping(progress))
+    arguments: list[Any] = [request["spec"], inputs, Path(request["into"]), progress]
     if kind in WITH_PLACES:
         arguments.append(request["places"])
-    if kind in WITH_STATE:
-        arguments.append(resumption)
+    if kind in WITH_TORCH:
+        arguments.append(Resumption(Path(request["state"]), request["save_every"], pause))
     if kind == "checkpoint":
         arguments.append(request["micro_batches"])
     return _named(*MAKERS[kind])(*arguments)

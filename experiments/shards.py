@@ -58,5 +58,5 @@ class Shards:
         except OSError as error:
             if not self._warned:
                 self._warned = True
-                logger.warning("answering goes on, but cannot be saved: %s", error)
+                logger.warning("the %s cannot be saved, and go on unsaved: %s", self._folder.name, error)
         self._saved_at = time.monotonic()

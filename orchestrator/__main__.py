@@ -103,6 +103,36 @@ def cancel(study: Study, outputs: Outputs = Path("outputs")) -> None:
     raise typer.Exit(_verb("cancel").cancel(study, outputs))
 
 
+@app.command(context_settings={"allow_extra_args": True})
+def doctor(
+    context: typer.Context,
+    outputs: Outputs = Path("outputs"),
+    *,
+    wait: Annotated[float, typer.Option(help="seconds for small jobs to report from the nodes")] = 120.0,
+    json: Json = False,
+) -> None:
+    """Is this machine, or the cluster, fit for a study? Takes a study, Hydra overrides, or nothing.
+
+    doublings doctor experiment=mini cluster=slurm
+    """
+    raise typer.Exit(_verb("doctor").examine(context.args, outputs, wait, as_json=json))
+
+
+@app.command()
+def efficiency(study: Study, outputs: Outputs = Path("outputs"), *, json: Json = False) -> None:
+    """What a study asked for against what it used, and better numbers for the next.
+
+    doublings efficiency mini
+    """
+    raise typer.Exit(_verb("efficiency").show(study, outputs, as_json=json))
+
+
+@app.command(hidden=True)
+def probe(folder: Path) -> None:
+    """What a job of `doctor` runs."""
+    _verb("probe").look_around(folder)
+
+
 @app.command(hidden=True)
 def work(submission: Path) -> None:
     """What one job of an array runs."""
@@ -145,6 +175,18 @@ def fit(context: typer.Context) -> None:
     doublings fit TABLE.csv --amount n --value accuracy --by model --percent
     """
     _hand_over("analysis", "fit", *context.args)
+
+
+@app.command(context_settings=EVERYTHING)
+def power(context: typer.Context) -> None:
+    """How many seeds, amounts and test items find a difference of slopes; which run says most next.
+
+    doublings power mini --difference 0.5
+    """
+    source, *options = context.args or [""]
+    if source and not source.startswith("-") and not Path(source).is_file():
+        source = str(_verb("study").find(source, Path("outputs")).root)
+    _hand_over("analysis", "power", *([source] if source else []), *options)
 
 
 @app.command(context_settings=EVERYTHING)

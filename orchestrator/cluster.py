@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache, cached_property
 
-from orchestrator import packing, shapes, slurm, triage
+from orchestrator import packing, shapes, slurm, slurm_jobs, triage
 from orchestrator.autopsy import Remains, examine
 from orchestrator.driver import drivers, start_driver
 from orchestrator.files import write_text
@@ -83,7 +83,7 @@ class SlurmRun:
         except slurm.SlurmSilent as silence:
             view.say_once(f"Slurm does not answer ({silence}); waiting")
             return False
-        except slurm.SlurmFull as full:
+        except slurm_jobs.SlurmFull as full:
             view.say_once(f"Slurm takes no more jobs for now ({full}); going on when it does")
             return False
         return self.everything_submitted
@@ -95,7 +95,7 @@ class SlurmRun:
         except slurm.SlurmSilent as silence:
             view.say_once(f"Slurm does not answer ({silence}); waiting")
             return False
-        except slurm.SlurmFull as full:
+        except slurm_jobs.SlurmFull as full:
             view.say_once(f"Slurm takes no more jobs for now ({full}); waiting")
             return False
         return True
@@ -103,7 +103,7 @@ class SlurmRun:
     def _take_drivers_back(self) -> None:
         """None is needed any more; one that runs, or a silent Slurm's, finds that out by itself."""
         with suppress(slurm.SlurmSilent):
-            slurm.cancel_waiting(drivers(self.saved.study, slurm.queue()))
+            slurm_jobs.cancel_waiting(drivers(self.saved.study, slurm.queue()))
 
     @contextmanager
     def _withdrawn_if_refused(self) -> Iterator[None]:
@@ -114,7 +114,7 @@ class SlurmRun:
             write_text(stop_file(self.note.folder), str(refusal))
             ours = {entry.job_id for entry in self.queued.jobs.values() if self._of_this_run(entry)}
             with suppress(slurm.SlurmSilent):
-                slurm.cancel_waiting(sorted(ours))
+                slurm_jobs.cancel_waiting(sorted(ours))
             self._take_drivers_back()
             raise
 
@@ -124,7 +124,7 @@ class SlurmRun:
     def reconcile(self) -> None:
         """Look at the queue, learn from what ended, submit what is missing and in nobody's hands.
 
-        Raises slurm.SlurmSilent and slurm.SlurmFull; whatever was submitted until then is on the books.
+        Raises slurm.SlurmSilent and slurm_jobs.SlurmFull; whatever was submitted until then is on the books.
         """
         self.everything_submitted = False
         with self._alone() as alone:
@@ -133,14 +133,14 @@ class SlurmRun:
                 return  # another orchestrator submits at this moment
             self._learn()
             if self._stopped():
-                slurm.cancel_waiting(sorted({entry.job_id for entry in self.queued.jobs.values()}))
+                slurm_jobs.cancel_waiting(sorted({entry.job_id for entry in self.queued.jobs.values()}))
             else:
                 self._submit(self._missing())
             self.everything_submitted = not self.queued.unsure
 
     def _learn(self) -> None:
         """Note what became of each array; blame what ended for what it left unmade."""
-        slurm.cancel(self.queued.stuck())
+        slurm_jobs.cancel(self.queued.stuck())
         for submission in self.queued.unheard:
             submission.over({"never": "Slurm knows no such job"})
         for known in self.queued.known:
@@ -184,10 +184,7 @@ class SlurmRun:
             attempts = self.saved.ledger.attempts.of(artifact.key) if artifact.key in tried else []
             return resources_for(artifact.kind, models[artifact.key], triage.adjustments(attempts))
 
-        units = packing.units(missing, resources_of, lambda artifact: self.saved.seconds[artifact.key])
-        for unit in units:
-            unit.resources = shapes.with_time_for(unit.resources, unit.seconds, self.cluster.most_minutes)
-        for batch in packing.batches(units, self.cluster.target_minutes * 60):
+        for batch in packing.jobs(self.cluster, missing, resources_of, self.saved.seconds):
             left = list(batch.elements)
             while left:
                 left = left[self._submit_some(batch.resources, left) :]
@@ -198,7 +195,7 @@ class SlurmRun:
         while True:
             try:
                 self._submit_array(resources, elements[:n_elements])
-            except slurm.SlurmFull:
+            except slurm_jobs.SlurmFull:
                 if n_elements == 1:
                     raise
                 n_elements //= 2
@@ -232,7 +229,7 @@ class SlurmRun:
         )
         try:
             job_id = submit_slurm(batch, self.cluster)
-        except (Refused, slurm.SlurmFull, slurm.SlurmUnreached):
+        except (Refused, slurm_jobs.SlurmFull, slurm_jobs.SlurmUnreached):
             submission.over({"never": "Slurm did not take it"})
             raise
         submission.taken(job_id)
@@ -248,7 +245,7 @@ class SlurmRun:
             return SMALLEST_ARRAY**2
         room = self.cluster.max_queued - len(self.queued.jobs)
         if room < 1:
-            raise slurm.SlurmFull(f"cluster.max_queued={self.cluster.max_queued} jobs are queued")
+            raise slurm_jobs.SlurmFull(f"cluster.max_queued={self.cluster.max_queued} jobs are queued")
         return room
 
     @cached_property

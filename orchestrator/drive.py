@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import slurm
+from orchestrator import slurm, slurm_jobs
 from orchestrator.cluster import SlurmRun
 from orchestrator.driver import drivers, newest_run, start_driver
 from orchestrator.note import Note, read_note
@@ -38,7 +38,7 @@ def drive(run_folder: Path) -> int:
     if over:
         return conclude(saved, note, Console())
     if not followed:
-        slurm.requeue(os.environ["SLURM_JOB_ID"])  # its own place in the queue is what it surely has
+        slurm_jobs.requeue(os.environ["SLURM_JOB_ID"])  # its own place in the queue is what it surely has
     return 0
 
 
@@ -49,7 +49,7 @@ def _leave_successor(note: Note, cluster: SlurmCluster, study: StudyFolder) -> b
             waiting = [entry for entry in slurm.queue() if entry.state == "PENDING"]
             if not drivers(study, waiting, note.run):
                 start_driver(note, cluster)
-        except slurm.SlurmFull:
+        except slurm_jobs.SlurmFull:
             return False
         except slurm.SlurmSilent:
             time.sleep(PAUSE)

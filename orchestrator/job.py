@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from orchestrator import slots, slurm
+from orchestrator import slots, slurm, slurm_jobs
 from orchestrator.claims import Assigned, Shared
 from orchestrator.leases import whoami
 from orchestrator.ledger import Ledger
@@ -60,7 +60,7 @@ def work_on_element(submission: Submission) -> int:
     if worker.warning and _requeues_itself(note, worker.warning()):
         # Where that does not work, or is done already, whoever looks after the study submits it anew.
         with suppress(slurm.SlurmSilent):
-            slurm.requeue(whoami()["job"])
+            slurm_jobs.requeue(whoami()["job"])
     return made
 
 

@@ -38,4 +38,5 @@ class Measured:
             times = self._process.cpu_times()
         except psutil.NoSuchProcess:
             return 0.0
-        return float(times.user + times.system)
+        # Of children as soon as they have ended.
+        return float(times.user + times.system + times.children_user + times.children_system)

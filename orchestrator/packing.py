@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.identity import KINDS, Artifact
-from orchestrator.settings import Resources
-from orchestrator.shapes import MARGIN
+from orchestrator.settings import Resources, SlurmCluster
+from orchestrator.shapes import MARGIN, with_time_for
 
 
 @dataclass
@@ -27,6 +27,19 @@ class Batch:
     wave: int
     resources: Resources
     elements: tuple[tuple[Artifact, ...], ...]  # longest first
+
+
+def jobs(
+    cluster: SlurmCluster,
+    to_make: Mapping[str, Artifact],
+    resources_of: Callable[[Artifact], Resources],
+    seconds: Mapping[str, float],
+) -> list[Batch]:
+    """The arrays that make all of it, with time limits that hold the predicted `seconds` of each key."""
+    found = units(to_make, resources_of, lambda artifact: seconds[artifact.key])
+    for unit in found:
+        unit.resources = with_time_for(unit.resources, unit.seconds, cluster.most_minutes)
+    return batches(found, cluster.target_minutes * 60)
 
 
 def units(

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.estimate import Cost
+from orchestrator.expectation import designs, expectation
 from orchestrator.identity import KINDS
 from orchestrator.prepare import Prepared
 from orchestrator.progress import duration
@@ -28,6 +29,8 @@ def show(prepared: Prepared, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    for line in _outlook(prepared):
+        console.print(line, highlight=False, soft_wrap=True)
     newest = prepared.study.latest() if prepared.study.plans.is_dir() else None
     if newest and newest[1]["cells"] != prepared.document()["cells"]:
         console.print(difference(newest[1], prepared.document()), highlight=False, soft_wrap=True)
@@ -49,6 +52,23 @@ def _subsets(prepared: Prepared) -> Table:
         pairs = ", ".join(f"({subset}, {train})" for subset, train in sorted(seeds[group]))
         table.add_row(group[0], ", ".join(str(size) for size in sorted(sizes)), pairs, group[1])
     return table
+
+
+def _outlook(prepared: Prepared) -> Iterable[str]:
+    """What the curves will show, before anything runs."""
+    found = expectation(prepared)
+    if found is None:
+        return
+    yield f"expected for {found.target}, {found.basis} (sd {found.run_sd:.2g} {found.unit}):"
+    for design, one in zip(designs(prepared), found.designs, strict=True):
+        where = f"  {len(design.amounts)} amounts x {design.seeds} seeds: "
+        if one.half_width is None:
+            yield f"{where}no interval, too few runs"
+            continue
+        yield f"{where}a slope to ±{one.half_width:.2g} {found.unit} per doubling (95 %)"
+        if one.smallest_difference is not None:
+            least = f"{one.smallest_difference:.2g} {found.unit}"
+            yield f"    a difference of slopes from {least} on is found with {found.power:.0%} power"
 
 
 def _artifacts(prepared: Prepared) -> Table:

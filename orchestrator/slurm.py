@@ -10,9 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from pathlib import Path
-
-from orchestrator.refusal import Refused
 
 # Longer than this no command takes that still works.
 PATIENCE = 60.0
@@ -41,30 +38,12 @@ _LAST_WORDS = (
     (re.compile(r"DUE TO PREEMPTION"), "preempted"),
     (re.compile(r"DUE TO NODE FAILURE"), "node failed"),
 )
-# What sbatch says when there are too many jobs, and when it could not ask.
-_FULL = re.compile(
-    r"MaxSubmit|QOSMax|AssocMax|AssocGrp|QOSGrp|accounting/QOS policy|MaxJobCount|too many|"
-    r"temporarily unable to accept|[Rr]esource temporarily unavailable"
-)
-_UNHEARD = re.compile(
-    r"[Uu]nable to contact|[Ss]ocket timed out|[Cc]onnection|[Zz]ero [Bb]ytes|not answer|no command|"
-    r"[Cc]ommunication|in standby|shutdown|Transport endpoint"
-)
-_UNREACHED = re.compile(r"connect failure|no command")
 _QUEUE_FORMAT = "%F|%K|%T|%u|%Q|%P|%S|%M|%N|%r|%j"
 _ENDED_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList,JobName"
 
 
 class SlurmSilent(Exception):
     """A command of Slurm failed, hung, or is not there; nothing is known, and nothing follows from that."""
-
-
-class SlurmUnreached(SlurmSilent):
-    """The controller was not there to hear it: certainly nothing was taken."""
-
-
-class SlurmFull(Exception):
-    """Slurm takes no more jobs for now: a limit of the site, the account or the user is met."""
 
 
 @dataclass(frozen=True)
@@ -189,45 +168,6 @@ def _pairs(line: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in line.split() if "=" in part)
 
 
-def sbatch(script: Path) -> str:
-    """Submit a batch script; the id of the job or array.
-
-    Raises Refused where Slurm will never take it, SlurmFull where a limit is met, SlurmUnreached where nobody
-    was there to take it, SlurmSilent where nobody knows whether it was taken.
-    """
-    try:
-        told = ask(["sbatch", "--parsable", str(script)])
-    except SlurmSilent as silence:
-        if _FULL.search(str(silence)):
-            raise SlurmFull(str(silence)) from silence
-        if _UNREACHED.search(str(silence)):
-            raise SlurmUnreached(str(silence)) from silence
-        if _UNHEARD.search(str(silence)):
-            raise
-        raise Refused(
-            f"Slurm does not take the job ({silence}): correct conf/cluster or the cluster.* overrides; "
-            f"the script is {script}"
-        ) from silence
-    return told.strip().partition(";")[0]  # 123;name-of-cluster
-
-
-def cancel(job_ids: Sequence[str]) -> None:
-    """End jobs, waiting or running. Ones that are over are no error."""
-    if job_ids:
-        ask(["scancel", "--quiet", *job_ids])
-
-
-def cancel_waiting(job_ids: Sequence[str]) -> None:
-    """End those that have not begun; what runs goes on."""
-    if job_ids:
-        ask(["scancel", "--quiet", "--state=PENDING", *job_ids])
-
-
-def requeue(job_id: str) -> None:
-    """Put a running job back into the queue, which ends it here."""
-    ask(["scontrol", "requeue", job_id])
-
-
 def elements_of(expression: str) -> tuple[int, ...] | None:
     """The indices in `0-3,7,9-20:2%5`; None for what is no array."""
     numbers: list[int] = []
@@ -242,6 +182,11 @@ def elements_of(expression: str) -> tuple[int, ...] | None:
 
 def ask(command: Sequence[str], **variables: str) -> str:
     """What a command of Slurm printed. Raises SlurmSilent where it failed or took too long."""
+    return answer(command, **variables)[0]
+
+
+def answer(command: Sequence[str], **variables: str) -> tuple[str, str]:
+    """The same, and what it printed on stderr."""
     try:
         # A session of its own: Ctrl-C does not come between sbatch and its answer.
         running = subprocess.Popen(
@@ -265,7 +210,7 @@ def ask(command: Sequence[str], **variables: str) -> str:
             raise SlurmSilent(f"{command[0]} did not answer within {PATIENCE:.0f} s") from None
     if running.returncode != 0:
         raise SlurmSilent(f"{command[0]}: {' '.join(error.split()) or f'exit code {running.returncode}'}")
-    return out
+    return out, error
 
 
 def _entry(fields: Sequence[str]) -> Entry:

@@ -89,9 +89,11 @@ def write(run_folder: Path, resources: Resources, shares: Sequence[Sequence[str]
     return Submission(folder)
 
 
+def every(study: StudyFolder) -> Iterator[Submission]:
+    """Those of every run of a study, oldest first."""
+    return (Submission(about.parent) for about in sorted(study.root.glob("jobs/*/*/about.json")))
+
+
 def submissions(study: StudyFolder) -> Iterator[Submission]:
-    """Those of every run of a study that are not known to be over."""
-    for about in sorted(study.root.glob("jobs/*/*/about.json")):
-        submission = Submission(about.parent)
-        if submission.open:
-            yield submission
+    """Those that are not known to be over."""
+    return (submission for submission in every(study) if submission.open)

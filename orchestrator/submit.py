@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import submitit
 
-from orchestrator import slurm
+from orchestrator import slurm_jobs
 from orchestrator.files import write_text
 from orchestrator.job import work
 from orchestrator.settings import Resources, SlurmCluster
@@ -68,7 +68,12 @@ class Batch:
 
 
 def submit_slurm(batch: Batch, cluster: SlurmCluster) -> str:
-    """The id of the job or array. Raises what `slurm.sbatch` raises."""
+    """The id of the job or array. Raises what `slurm_jobs.sbatch` raises."""
+    return slurm_jobs.sbatch(write_script(batch, cluster))
+
+
+def write_script(batch: Batch, cluster: SlurmCluster) -> Path:
+    """The script that sbatch is given, in the folder of the batch."""
     batch.folder.mkdir(parents=True, exist_ok=True)
     executor = submitit.SlurmExecutor(batch.folder)
     executor.update_parameters(**_parameters(batch, cluster))
@@ -77,7 +82,7 @@ def submit_slurm(batch: Batch, cluster: SlurmCluster) -> str:
     surroundings = ["env", f"PYTHONPATH={batch.code}", "PYTHONSAFEPATH=1"]
     script = batch.folder / "submission.sh"
     write_text(script, executor._make_submission_file_text(shlex.join([*surroundings, *batch.command]), ""))
-    return slurm.sbatch(script)
+    return script
 
 
 def _parameters(batch: Batch, cluster: SlurmCluster) -> dict[str, Any]:

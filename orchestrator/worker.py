@@ -151,7 +151,8 @@ class Worker:
             shutil.rmtree(into, ignore_errors=True)
             return False
         cost = measured.result()
-        provenance = {**self.note.provenance, **whoami(), "run": self.note.run, **cost}
+        begun = {"run": self.note.run, "worker_begun": round(psutil.Process().create_time(), 3)}
+        provenance = {**self.note.provenance, **whoami(), **begun, **cost}
         published = store.publish(artifact, into, summary, provenance)
         if published:
             self._tell(f"made {artifact.kind} {artifact.key} ({artifact.label}) in {cost['seconds']:.1f} s")

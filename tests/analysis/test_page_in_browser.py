@@ -1,5 +1,7 @@
 """The report page as a browser shows it, light and dark, wide and narrow; pytest keeps the pictures."""
 
+import html
+import json
 import re
 import shutil
 import subprocess
@@ -21,14 +23,38 @@ FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run", "--h
 SCHEMES = {"dark": 0, "light": 1}  # of Blink's setting preferredColorScheme
 HEIGHTS = {1200: 2600, 390: 4800}
 # What the page tells the frame around it: its width, what it would need, how many boxes stick out.
-PROBE = """<script>
+OUTSIDE = """
 const boxes = [...document.querySelectorAll('main *')].filter(box => !box.closest('.scroll, svg'));
 const outside = boxes.filter(box => box.getBoundingClientRect().right > innerWidth + 1);
-parent.postMessage([innerWidth, document.documentElement.scrollWidth, outside.length].join(' '), '*');
-</script>"""
+tell([innerWidth, document.documentElement.scrollWidth, outside.length]);
+"""
+# What the chart answers to a pointer and to the keyboard.
+ASK = """
+const charts = [...document.querySelectorAll('svg.chart')].filter(each => each.getClientRects().length);
+const runs = [...charts[0].querySelectorAll('a.run')], told = document.getElementById('told');
+runs[7].scrollIntoView({ block: 'center' });
+const middle = runs[7].getBoundingClientRect();
+const hit = document.elementFromPoint(middle.x + middle.width / 2, middle.y + middle.height / 2);
+hit.closest('a.run').dispatchEvent(new PointerEvent('pointerenter'));
+const pointed = told.textContent, box = told.getBoundingClientRect();
+const inside = box.left >= 0 && box.right <= innerWidth && box.top >= 0 && !told.hidden;
+hit.closest('a.run').dispatchEvent(new PointerEvent('pointerleave'));
+const gone = told.hidden, stops = runs.filter(run => run.tabIndex === 0).length;
+runs[0].focus();
+const key = name => charts[0].dispatchEvent(new KeyboardEvent('keydown', { key: name, bubbles: true }));
+key('ArrowRight'); key('ArrowRight'); key('ArrowLeft');
+const second = document.activeElement === runs[1] && told.textContent === runs[1].getAttribute('aria-label');
+key('End');
+const last = document.activeElement === runs[runs.length - 1];
+const row = document.querySelector(runs[1].getAttribute('href')), folded = row.closest('details');
+const before = folded.open;
+location.hash = runs[1].getAttribute('href');
+setTimeout(() => tell({ n: runs.length, charts: charts.length, pointed, inside, gone, stops, second, last,
+                        before, opened: folded.open, row: row.textContent }), 300);
+"""
 # A window cannot be as narrow as a telephone, a frame can.
 FRAME = """<!doctype html><script>
-addEventListener('message', told => document.documentElement.setAttribute('data-probe', told.data));
+addEventListener('message', told => document.documentElement.setAttribute('data-told', told.data));
 </script><iframe src="probed.html" width="{width}" height="800" style="border: 0"></iframe>"""
 
 
@@ -44,7 +70,7 @@ def page(tmp_path_factory):
             "packages": {"torch": f"2.13.{number % 2}"},
         },
     )
-    return report(study.write(tmp_path_factory.mktemp("outputs"))).page
+    return report(study.write(tmp_path_factory.mktemp("outputs")), ("svg",)).page
 
 
 def chromium(profile, width, scheme, *arguments):
@@ -67,14 +93,50 @@ def test_the_page_is_drawn_in_the_colours_asked_for(page, tmp_path, width, schem
     assert (contrast > 0.5).mean() > 0.005  # there is ink on the paper
 
 
+def told(page, folder, width, script, policy=""):
+    """What a script inside the page tells; `policy` stands in for the page's own, which lets no other run."""
+    text = page.read_text(encoding="utf-8")
+    text = (
+        re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', policy, text)
+        if policy is not None
+        else text
+    )
+    tell = "const tell = told => parent.postMessage(JSON.stringify(told), '*');"
+    probed = text.replace("</body>", f"<script>{{ {tell} {script} }}</script></body>")
+    (folder / "probed.html").write_text(probed, encoding="utf-8")
+    (folder / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
+    arguments = ("--virtual-time-budget=5000", "--dump-dom", (folder / "frame.html").as_uri())
+    dom = chromium(folder / "profile", 1200, "light", *arguments)
+    found = re.findall(r'<html data-told="([^"]*)"', dom)
+    return json.loads(html.unescape(found[0])) if found else None
+
+
+@pytest.mark.parametrize("width", HEIGHTS)
+def test_runs_answer_to_pointer_and_keyboard_and_lead_to_their_record(page, tmp_path, width):
+    found = told(page, tmp_path, width, ASK)
+    assert found["charts"] == 1  # the one for this width
+    assert found["n"] == 168
+    assert re.fullmatch(
+        r"small, queries, amount 512, seed 2: \d+\.\d % on in, \d+ of 600 correct", found["pointed"]
+    )
+    assert found["inside"]
+    assert found["gone"]
+    assert found["stops"] == 1
+    assert found["second"]
+    assert found["last"]
+    assert not found["before"]
+    assert found["opened"]
+    assert re.search(r"insmallqueries128seed1\d+600", re.sub(r"\s", "", found["row"]))
+
+
+def test_the_page_lets_no_script_run_but_its_own(page, tmp_path):
+    assert told(page, tmp_path, 390, "tell('ran');", policy=None) is None
+    assert told(page, tmp_path, 390, "tell('ran');") == "ran"
+
+
 @pytest.mark.parametrize("width", HEIGHTS)
 def test_nothing_sticks_out_of_the_page(page, tmp_path, width):
-    probed = page.read_text(encoding="utf-8").replace("</body>", f"{PROBE}</body>")
-    (tmp_path / "probed.html").write_text(probed, encoding="utf-8")
-    (tmp_path / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
-    arguments = ("--virtual-time-budget=5000", "--dump-dom", (tmp_path / "frame.html").as_uri())
-    dom = chromium(tmp_path / "profile", 1200, "light", *arguments)
-    inner, scroll, outside = map(int, re.findall(r'data-probe="(\d+) (\d+) (\d+)"', dom)[0])
+    inner, scroll, outside = told(page, tmp_path, width, OUTSIDE)
     assert inner == width
     assert scroll <= width
     assert outside == 0

@@ -98,12 +98,14 @@ class ToyStudy:
 
     def _cell(self, axes: dict[str, Any], reference: str | None, pool: str) -> dict[str, Any]:
         keys = {name: key_of([self.name, axes, reference, name]) for name in self.benchmarks}
-        benchmarks = {name: {"role": ROLES[name]} for name in self.benchmarks}
+        benchmarks = {name: {"role": ROLES[name], "max_new_tokens": 40} for name in self.benchmarks}
+        evaluate = {"engine": "transformers", "dtype": "float32", "benchmarks": benchmarks}
+        train = {"budget": {"unit": "epochs", "value": 3.0}, "batch_size": 4, "learning_rate": 0.0005}
         subset = {"order": "breadth", "unit": "examples", "with_seed": False, "axis": "augmented"}
         artifacts = {"pool": pool, "base": key_of("base"), "checkpoint": key_of(axes), "record": keys}
         return {
             "axes": axes,
-            "cell": {"evaluate": {"benchmarks": benchmarks}, "subset": subset},
+            "cell": {"evaluate": evaluate, "subset": subset, "train": train, "model": {"n_layers": 2}},
             "reference": reference,
             "artifacts": {**artifacts, "completions": {}},
         }
@@ -130,7 +132,8 @@ class ToyStudy:
         number: int,
     ) -> None:
         for benchmark, key in cell["artifacts"]["record"].items():
-            known = {"kind": "record", "spec": {}, "inputs": {}, "places": {}, "label": "", "cost": {}}
+            spec = {"version": 1, "grader": 1, "answer": "gsm8k"}
+            known = {"kind": "record", "spec": spec, "inputs": {}, "places": {}, "label": "", "cost": {}}
             artifacts[key] = known
             if self.missing({**cell["axes"], "benchmark": benchmark}):
                 continue

@@ -1,3 +1,4 @@
+import subprocess
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -32,3 +33,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> dict[s
     pool = write_pool(folder / "pool", list(islice(augmented(strategy, source("seed", 12), frozenset()), 64)))
     made_base({}, folder / "base", base_spec())
     return {"base": folder / "base", "pool": pool}
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one page, less than any state or shard."""
+    place = tmp_path / "full"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)

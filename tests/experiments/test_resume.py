@@ -1,13 +1,16 @@
 """However often a training is interrupted, and wherever, it ends as if nobody had touched it."""
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from experiments import state
 from experiments.loop import NotFiniteError
 from experiments.resume import Paused, Resumption
 from tests.experiments.interrupting import AfterLooks, DeathAfterLooks, interrupted, same_files
@@ -45,11 +48,11 @@ def test_a_training_interrupted_anywhere_ends_with_the_same_bytes(
 def test_a_pause_says_where_it_stopped_and_the_next_maker_goes_on_there(
     inputs: dict[str, Path], tmp_path: Path, step: int
 ) -> None:
-    state = tmp_path / "state"
+    folder = tmp_path / "state"
     with pytest.raises(Paused, match=f"^step {step} of {N_STEPS}$"):
-        made(inputs, tmp_path / "one", checkpoint_spec(), Resumption(state, 60.0, AfterLooks(step)))
+        made(inputs, tmp_path / "one", checkpoint_spec(), Resumption(folder, 60.0, AfterLooks(step)))
     looks = AfterLooks(100)
-    made(inputs, tmp_path / "other", checkpoint_spec(), Resumption(state, 60.0, looks))
+    made(inputs, tmp_path / "other", checkpoint_spec(), Resumption(folder, 60.0, looks))
     assert 100 - looks.left == N_STEPS - step
 
 
@@ -69,13 +72,13 @@ def test_a_training_that_nobody_interrupts_writes_no_state(inputs: dict[str, Pat
 def test_two_states_are_kept_and_what_dead_makers_left_is_not(
     inputs: dict[str, Path], tmp_path: Path
 ) -> None:
-    state = tmp_path / "state"
-    state.mkdir()
-    (state / ".1.safetensors.4711.0123abcd").write_bytes(b"half of a st")
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / ".1.safetensors.4711.0123abcd").write_bytes(b"half of a st")
     for number in range(3):
         with pytest.raises(Paused):
-            made(inputs, tmp_path / str(number), checkpoint_spec(), Resumption(state, 60.0, AfterLooks(2)))
-    assert {path.name for path in state.iterdir()} == {
+            made(inputs, tmp_path / str(number), checkpoint_spec(), Resumption(folder, 60.0, AfterLooks(2)))
+    assert {path.name for path in folder.iterdir()} == {
         f"{step}{suffix}" for step in (4, 6) for suffix in (".json", ".safetensors")
     }
 
@@ -88,3 +91,31 @@ def test_a_loss_that_is_not_finite_stops_a_resumed_training_too(
         made(inputs, tmp_path / "one", spec, Resumption(tmp_path / "state", 60.0, AfterLooks(1)))
     with pytest.raises(NotFiniteError, match="loss not finite"):
         made(inputs, tmp_path / "other", spec, Resumption(tmp_path / "state", 60.0))
+
+
+def test_saving_takes_a_small_share_of_the_time_however_slow_the_disk(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "flush", lambda path: time.sleep(0.5))
+    made(inputs, tmp_path / "made", checkpoint_spec(), Resumption(tmp_path / "state", ALWAYS))
+    assert {path.stem for path in (tmp_path / "state").iterdir()} == {"1"}  # the next one is due in 20 s
+
+
+def test_random_numbers_go_on_where_the_paused_training_left_them(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    """No training draws from torch's generator yet, so its end shows it as it was at the pause."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        torch.rand(3)
+        with pytest.raises(Paused):
+            made(
+                inputs,
+                tmp_path / "one",
+                checkpoint_spec(),
+                Resumption(tmp_path / "state", 60.0, AfterLooks(3)),
+            )
+        at_the_pause = torch.get_rng_state()
+        torch.manual_seed(2)
+        made(inputs, tmp_path / "other", checkpoint_spec(), Resumption(tmp_path / "state", 60.0))
+        assert torch.equal(torch.get_rng_state(), at_the_pause)

@@ -76,3 +76,17 @@ def test_a_damaged_shard_is_answered_again(
     answer(inputs["base"], tmp_path / "other", Resumption(state, 0.0))
     assert same_files(tmp_path / "other", undisturbed)
     assert caplog.text.count("is not resumed from: it is damaged") == 3
+
+
+def test_answering_goes_on_where_the_disk_is_full_and_says_so_once(
+    inputs: dict[str, Path],
+    undisturbed: Path,
+    full_disk: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer(inputs["base"], tmp_path / "made", Resumption(full_disk, 0.0))
+    assert same_files(tmp_path / "made", undisturbed)
+    for what in ("answers", "likelihoods"):
+        assert caplog.text.count(f"the {what} cannot be saved") == 1
+    assert "No space left on device" in caplog.text

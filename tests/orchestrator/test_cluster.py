@@ -14,7 +14,7 @@ from orchestrator.progress import View
 from orchestrator.refusal import Refused
 from orchestrator.saved import Saved
 from orchestrator.settings import Driver
-from orchestrator.slurm import SlurmUnreached
+from orchestrator.slurm_jobs import SlurmUnreached
 from orchestrator.study import StudyFolder
 from tests.tiny import SETTINGS, SLURM
 

@@ -17,7 +17,7 @@ ONE_LONG_CELL = (
     "strategy=queries",
     "strategy.rows=32",
     "amount=16",
-    "train.budget.value=150",
+    "train.budget.value=100",
     "cluster.save_every=0.05",
 )
 
@@ -56,7 +56,7 @@ def completed(tmp_path: Path) -> int:
 def wait_for_a_state_of_fine_tuning(outputs: Path) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        bases = {path.parent.name for path in outputs.glob("artifacts/base/*/manifest.json")}
+        bases = {path.parent.name for path in outputs.glob("artifacts/base/[!.]*/manifest.json")}
         states = {path.parent.name for path in outputs.glob("artifacts/.states/*/*.json")}
         if bases and states - bases:
             return

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import slurm
+from orchestrator import slurm, slurm_jobs
 from orchestrator.refusal import Refused
 
 QUEUE = """\
@@ -75,9 +75,9 @@ def test_a_command_that_hangs_is_silence(answers, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("said", "meaning"),
     [
-        ("error: Batch job submission failed: Job violates accounting/QOS policy", slurm.SlurmFull),
-        ("error: QOSMaxSubmitJobPerUserLimit", slurm.SlurmFull),
-        ("Slurm temporarily unable to accept job, sleeping and retrying", slurm.SlurmFull),
+        ("error: Batch job submission failed: Job violates accounting/QOS policy", slurm_jobs.SlurmFull),
+        ("error: QOSMaxSubmitJobPerUserLimit", slurm_jobs.SlurmFull),
+        ("Slurm temporarily unable to accept job, sleeping and retrying", slurm_jobs.SlurmFull),
         ("error: Unable to contact slurm controller (connect failure)", slurm.SlurmSilent),
         ("error: Socket timed out on send/recv operation", slurm.SlurmSilent),
         ("error: invalid partition specified: nosuch", Refused),
@@ -88,7 +88,7 @@ def test_what_sbatch_says_is_never_wait_or_unheard(answers, tmp_path: Path, said
     (tmp_path / "sbatch").write_text(f"#!/bin/sh\necho 'sbatch: {said}' >&2\nexit 1\n")
     (tmp_path / "sbatch").chmod(0o755)
     with pytest.raises(meaning):
-        slurm.sbatch(tmp_path / "script.sh")
+        slurm_jobs.sbatch(tmp_path / "script.sh")
 
 
 def test_nothing_of_a_surrounding_job_leaks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ import pytest
 import statsmodels.api as sm
 
 from analysis.curve import curve
-from analysis.fit import SUBSET_LUCK, Runs, Status, fit
+from analysis.fitting import SUBSET_LUCK, Runs, Status, fit
 from analysis.laws import LOGLINEAR
 from analysis.least_squares import Level
 from analysis.metric import ACCURACY
@@ -82,13 +82,28 @@ def test_the_chain_level_of_incomplete_chains_is_the_cr2_interval_written_out():
     assert scatter.degrees_of_freedom[0] == pytest.approx(freedom)
 
 
-def test_the_headline_is_the_wider_level():
-    for seed in range(20):
-        runs = planted(seed, chain_sd=0.3)
-        solution = fit(LOGLINEAR, runs).solution
-        contrast = np.array([[0.0, 1.0]])
-        margins = solution.run_margins(contrast)[0], solution.chain_margins(contrast)[0]
-        assert fit(LOGLINEAR, runs).parameters["per_doubling"].width == pytest.approx(2 * max(margins))
+def test_the_headline_is_the_chain_level_and_the_run_level_stands_beside_it():
+    found = fit(LOGLINEAR, planted(chain_sd=0.3))
+    levels = found.solution.levels(np.eye(2))
+    assert list(found.parameters.values()) == levels[Level.CHAIN]
+    theirs = sm.OLS(found.runs.values, sm.add_constant(np.log2(found.runs.amounts))).fit().conf_int()
+    assert [(one.low, one.high) for one in levels[Level.RUN]] == [pytest.approx(row) for row in theirs]
+
+
+def test_the_p_value_is_that_of_the_t_test():
+    runs = planted(m=2, sd=30.0)
+    theirs = sm.OLS(runs.values, sm.add_constant(np.log2(runs.amounts))).fit().pvalues
+    found = fit(LOGLINEAR, runs).parameters.values()
+    assert [one.p for one in found] == [pytest.approx(p) for p in theirs]
+
+
+def test_chains_of_a_single_run_each_are_independent_runs():
+    runs = planted()
+    single = Runs(runs.amounts, runs.values, np.arange(len(runs.values)), runs.labels)
+    unknown = Runs(runs.amounts, runs.values, None, runs.labels)
+    slopes = [fit(LOGLINEAR, each).parameters["per_doubling"] for each in (single, unknown)]
+    assert [one.level for one in slopes] == [Level.RUN, Level.RUN]
+    assert slopes[0].width == pytest.approx(slopes[1].width)
 
 
 def test_shuffled_rows_give_the_same_bits():
