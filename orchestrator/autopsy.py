@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator import slurm
+from orchestrator.files import tail
 from orchestrator.hopeless import stop_when_hopeless, stop_where_nothing_begins
 from orchestrator.note import stop_file
 from orchestrator.queued import Known
@@ -16,8 +17,6 @@ from orchestrator.settings import SlurmCluster
 
 Told = TypeVar("Told")
 
-TAIL_LINES = 20
-TAIL_BYTES = 8_000
 # Clocks of this machine and of the accounting may differ.
 SLACK = timedelta(hours=1)
 # These ends say nothing against what the job was to make.
@@ -78,17 +77,6 @@ def examine(remains: Remains) -> None:
         names = {f"{array.job_id}_{index}" for index in range(len(array.submission.shares()))}
         if not alive & names and not any(entry.live for entry in array.elements.values()):
             array.submission.over({name: ends[name].state for name in names & ends.keys()})
-
-
-def tail(log: Path) -> str:
-    """The last lines of a log; empty where there is none."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(log.stat().st_size - TAIL_BYTES, 0))
-            lines = stream.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-TAIL_LINES:])
 
 
 def _fallen(remains: Remains, array: Known) -> Iterator[Fallen]:

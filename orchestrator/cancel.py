@@ -25,8 +25,7 @@ def cancel(name: str, outputs: Path) -> int:
     try:
         entries = slurm.queue()
         names = {submission.job_name for submission in open_submissions}
-        known = {submission.job_id for submission in open_submissions} - {None}
-        ours = [entry for entry in entries if entry.live and (entry.name in names or entry.job_id in known)]
+        ours = [entry for entry in entries if entry.live and entry.name in names]
         waiting_drivers = drivers(study, entries)
         slurm_jobs.cancel(sorted({entry.job_id for entry in ours} | set(waiting_drivers)))
     except slurm.SlurmSilent as silence:

@@ -1,16 +1,18 @@
 """A run on Slurm: what is missing and in nobody's hands is submitted; what was lost is submitted again."""
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from functools import cache, cached_property
+from functools import cache
 
 from orchestrator import packing, shapes, slurm, slurm_jobs, triage
 from orchestrator.autopsy import Remains, examine
 from orchestrator.driver import drivers, start_driver
 from orchestrator.files import write_text
-from orchestrator.identity import KINDS, Artifact, Kind
+from orchestrator.identity import KINDS, Artifact, Kind, digest
 from orchestrator.ledger import State
+from orchestrator.limits import Limits
 from orchestrator.note import Note, stop_file
 from orchestrator.progress import View
 from orchestrator.queued import Queued, look
@@ -18,10 +20,7 @@ from orchestrator.refusal import Refused
 from orchestrator.saved import Saved
 from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.submissions import PREFIX, Submission, write
-from orchestrator.submit import Batch, submit_slurm
-
-# What Slurm allows where it does not say.
-SMALLEST_ARRAY = 1001
+from orchestrator.submit import Script, submit_slurm
 
 
 class SlurmRun:
@@ -35,6 +34,7 @@ class SlurmRun:
         self.cluster = cluster
         self.queued = Queued()
         self.everything_submitted = False
+        self._limits = Limits()
         self._n_jobs = self._n_arrays = 0
 
     def begin(self, view: View) -> None:
@@ -103,7 +103,7 @@ class SlurmRun:
     def _take_drivers_back(self) -> None:
         """None is needed any more; one that runs, or a silent Slurm's, finds that out by itself."""
         with suppress(slurm.SlurmSilent):
-            slurm_jobs.cancel_waiting(drivers(self.saved.study, slurm.queue()))
+            slurm_jobs.cancel_waiting(drivers(self.saved.study, slurm.queue(), self.note.run))
 
     @contextmanager
     def _withdrawn_if_refused(self) -> Iterator[None]:
@@ -112,14 +112,20 @@ class SlurmRun:
             yield
         except Refused as refusal:
             write_text(stop_file(self.note.folder), str(refusal))
-            ours = {entry.job_id for entry in self.queued.jobs.values() if self._of_this_run(entry)}
             with suppress(slurm.SlurmSilent):
-                slurm_jobs.cancel_waiting(sorted(ours))
+                slurm_jobs.cancel_waiting(self._of_this_run())
             self._take_drivers_back()
             raise
 
-    def _of_this_run(self, entry: slurm.Entry) -> bool:
-        return (self.note.folder / entry.name.removeprefix(PREFIX)).is_dir()
+    def _of_this_run(self) -> list[str]:
+        """The ids of its arrays that wait or run; those of other runs of the study are not ours to end."""
+        return sorted(
+            {
+                entry.job_id
+                for entry in self.queued.jobs.values()
+                if (self.note.folder / entry.name.removeprefix(PREFIX)).is_dir()
+            }
+        )
 
     def reconcile(self) -> None:
         """Look at the queue, learn from what ended, submit what is missing and in nobody's hands.
@@ -133,7 +139,7 @@ class SlurmRun:
                 return  # another orchestrator submits at this moment
             self._learn()
             if self._stopped():
-                slurm_jobs.cancel_waiting(sorted({entry.job_id for entry in self.queued.jobs.values()}))
+                slurm_jobs.cancel_waiting(self._of_this_run())
             else:
                 self._submit(self._missing())
             self.everything_submitted = not self.queued.unsure
@@ -187,11 +193,11 @@ class SlurmRun:
         for batch in packing.jobs(self.cluster, missing, resources_of, self.saved.seconds):
             left = list(batch.elements)
             while left:
-                left = left[self._submit_some(batch.resources, left) :]
+                left = left[self._submit_some(self._limits.allowed(batch.resources), left) :]
 
     def _submit_some(self, resources: Resources, elements: Sequence[Sequence[Artifact]]) -> int:
         """Submit as many of the elements as one array may have and Slurm takes now; how many those are."""
-        n_elements = min(len(elements), self._longest_array, self._room())
+        n_elements = min(len(elements), self._limits.longest_array, self._room())
         while True:
             try:
                 self._submit_array(resources, elements[:n_elements])
@@ -218,7 +224,7 @@ class SlurmRun:
         shares = [[artifact.key for artifact in share] for share in elements]
         submission = write(self.note.folder, resources, shares)
         needed = {key for share in elements for artifact in share for key in artifact.inputs.values()}
-        batch = Batch(
+        script = Script(
             folder=submission.folder,
             name=submission.job_name,
             resources=resources,
@@ -228,7 +234,7 @@ class SlurmRun:
             after=sorted({self.queued.holding[key] for key in needed if key in self.queued.holding}),
         )
         try:
-            job_id = submit_slurm(batch, self.cluster)
+            job_id = submit_slurm(script, self.cluster)
         except (Refused, slurm_jobs.SlurmFull, slurm_jobs.SlurmUnreached):
             submission.over({"never": "Slurm did not take it"})
             raise
@@ -242,16 +248,11 @@ class SlurmRun:
     def _room(self) -> int:
         """How many more jobs may be queued."""
         if self.cluster.max_queued is None:
-            return SMALLEST_ARRAY**2
+            return sys.maxsize
         room = self.cluster.max_queued - len(self.queued.jobs)
         if room < 1:
             raise slurm_jobs.SlurmFull(f"cluster.max_queued={self.cluster.max_queued} jobs are queued")
         return room
-
-    @cached_property
-    def _longest_array(self) -> int:
-        """The cap is on the index, which begins at zero."""
-        return int(slurm.configuration().get("MaxArraySize", SMALLEST_ARRAY))
 
     def _stopped(self) -> bool:
         return stop_file(self.note.folder).exists()
@@ -259,7 +260,8 @@ class SlurmRun:
     @contextmanager
     def _alone(self) -> Iterator[bool]:
         """Whether nobody else submits for this study while the context lasts."""
-        leases, key = self.saved.ledger.leases, f"submitting-{self.saved.study.name}"
+        leases = self.saved.ledger.leases
+        key = digest(["submitting", self.saved.study.name])  # names may have dots, keys must not
         lease = leases.claim(key, {"label": "submission", "kind": "submission"})
         try:
             with leases.kept(lease) if lease else nullcontext():
@@ -272,5 +274,5 @@ class SlurmRun:
 def _new_entry(job_id: str, index: int, submission: Submission) -> slurm.Entry:
     """As the queue will show it."""
     return slurm.Entry(
-        job_id, (index,), "PENDING", slurm.user(), 0, "", None, "", "", "just submitted", submission.job_name
+        job_id, (index,), "PENDING", slurm.user(), 0, "", "", "just submitted", submission.job_name
     )

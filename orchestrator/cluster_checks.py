@@ -24,7 +24,7 @@ from orchestrator.offer_checks import Offer, Shape
 from orchestrator.refusal import Refused
 from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.subject import Plan
-from orchestrator.submit import Batch, write_script
+from orchestrator.submit import Script, write_script
 from orchestrator.triage import Adjustments
 
 NEEDED = ("sbatch", "squeue", "scontrol")
@@ -111,9 +111,9 @@ def _jobs(site: Site, possible: Sequence[Shape], folder: Path, here: Here) -> It
 
 def _taken(site: Site, shape: Shape, folder: Path) -> Finding:
     check = f"{shape.name}: sbatch"
-    batch = Batch(folder, probing.NAME, shape.resources, ["true"], str(snapshot.ROOT), n_elements=1)
+    script = Script(folder, probing.NAME, shape.resources, ["true"], str(snapshot.ROOT), n_elements=1)
     try:
-        told = slurm_jobs.would_start(write_script(batch, site.cluster))
+        told = slurm_jobs.would_start(write_script(script, site.cluster))
     except Refused as refusal:
         remedy = "see the lines above; else correct cluster.resources, cluster.stages or cluster.sbatch"
         return Finding(check, _said(str(refusal.__cause__ or refusal)), "bad", remedy)
@@ -138,9 +138,9 @@ def _planned(cluster: SlurmCluster, plan: Plan) -> list[Shape]:
         return shapes.resources_for(cluster, artifact.kind, model, Adjustments())
 
     found: dict[str, Shape] = {}
-    for batch in packing.jobs(cluster, plan.to_make, resources_of, plan.seconds):
-        stages = {artifact.kind for element in batch.elements for artifact in element}
-        _add(found, batch.resources, [kind for kind in KINDS if kind in stages], len(batch.elements))
+    for script in packing.jobs(cluster, plan.to_make, resources_of, plan.seconds):
+        stages = {artifact.kind for element in script.elements for artifact in element}
+        _add(found, script.resources, [kind for kind in KINDS if kind in stages], len(script.elements))
     return list(found.values())
 
 

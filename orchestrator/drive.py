@@ -8,7 +8,7 @@ from rich.console import Console
 
 from orchestrator import slurm, slurm_jobs
 from orchestrator.cluster import SlurmRun
-from orchestrator.driver import drivers, newest_run, start_driver
+from orchestrator.driver import drivers, start_driver
 from orchestrator.note import Note, read_note
 from orchestrator.progress import View
 from orchestrator.run import conclude
@@ -23,14 +23,14 @@ PAUSE = 20.0
 
 def drive(run_folder: Path) -> int:
     """Submit a successor, then what was lost; at the end write the report and take the successor back."""
-    note = read_note(run_folder / "note.json")
+    note = read_note(run_folder)
     study = StudyFolder(Path(note.outputs), note.study)
     cluster = note.settings.cluster
     assert cluster.kind == "slurm", "drivers are jobs of a cluster"
-    if newest_run(study) != note.run:
+    if study.newest_run() != note.run:
         return 0  # a later `run` has a driver of its own
     followed = _leave_successor(note, cluster, study)
-    saved = Saved.of(study, note.plan, study.plan(note.plan))
+    saved = Saved.of(study, note.plan, study.plan(note.plan), cluster)
     this = SlurmRun(saved, note, cluster)
     with View(Console()) as view:
         over = this.over(saved.states(), view)

@@ -13,7 +13,8 @@ def stop_when_hopeless(ledger: Ledger, run_folder: Path, cause: str, limit: int)
     """Many failures of one cause are one mistake, and so is one that all others would meet."""
     known = [ledger.failures.of(key) for key in ledger.failures.failed()]
     causes = Counter(failure["cause"] for failure in known if failure and failure["run"] == run_folder.name)
-    if causes[cause] >= (1 if triage.policy(cause).stops_run else limit):
+    policy = triage.policy(cause)
+    if causes[cause] >= (1 if policy.stops_run else limit) and not policy.alone:
         times = f"{causes[cause]} failures of one cause" if causes[cause] > 1 else "a failure"
         write_text(stop_file(run_folder), f"stopped after {times}: {cause}")
 

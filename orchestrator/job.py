@@ -20,9 +20,9 @@ from orchestrator.worker import Place, Worker, worker_name
 POLL = 0.5
 
 
-def work(note_file: str) -> int:
+def work(run_folder: str) -> int:
     """A job on this machine: wait for a slot, then work on what is left of the run; how much was made."""
-    note = read_note(Path(note_file))
+    note = read_note(Path(run_folder))
     ledger = Ledger.at(Path(note.outputs))
     study = StudyFolder(Path(note.outputs), note.study)
     claims = Shared(note.order, artifacts_of(study.plan(note.plan)), ledger, note.folder)
@@ -37,7 +37,7 @@ def work(note_file: str) -> int:
 
 def work_on_element(submission: Submission) -> int:
     """A job of a cluster: make what its element was given; how much was made."""
-    note = read_note(submission.folder.parent / "note.json")
+    note = read_note(submission.folder.parent)
     study = StudyFolder(Path(note.outputs), note.study)
     index = int(os.environ["SLURM_ARRAY_TASK_ID"])
     share = submission.shares()[index]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from orchestrator import slurm
 from orchestrator.note import stop_file
@@ -65,7 +65,7 @@ def look(study: StudyFolder, entries: Sequence[slurm.Entry]) -> Queued:
         if job_id is not None:
             elements = {name: entry for entry in shown for name in slurm.names(entry)}
             _add(queued, Known(submission, job_id, elements))
-        elif datetime.now() - submission.written < IN_FLIGHT:
+        elif datetime.now(UTC) - submission.written < IN_FLIGHT:
             queued.unsure.update(key for share in submission.shares() for key in share)
         else:
             queued.unheard.append(submission)

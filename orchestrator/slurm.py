@@ -38,7 +38,7 @@ _LAST_WORDS = (
     (re.compile(r"DUE TO PREEMPTION"), "preempted"),
     (re.compile(r"DUE TO NODE FAILURE"), "node failed"),
 )
-_QUEUE_FORMAT = "%F|%K|%T|%u|%Q|%P|%S|%M|%N|%r|%j"
+_QUEUE_FORMAT = "%F|%K|%T|%u|%Q|%P|%N|%r|%j"
 _ENDED_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList,JobName"
 
 
@@ -56,8 +56,6 @@ class Entry:
     user: str
     priority: int
     partition: str
-    start: datetime | None  # begun, or expected to
-    elapsed: str
     nodes: str
     reason: str
     name: str
@@ -101,13 +99,12 @@ def environment() -> dict[str, str]:
 def queue() -> list[Entry]:
     """Everybody's jobs that wait, run, or ended within the last minutes (MinJobAge), by one call."""
     # Long lists of elements are printed whole only when this is zero.
-    told = ask(["squeue", "-a", "-h", "-t", "all", "-o", _QUEUE_FORMAT], SLURM_BITSTR_LEN="0")
-    entries = []
-    for line in told.splitlines():
-        fields = line.split("|", 10)
-        if len(fields) == 11:
-            entries.append(_entry(fields))
-    return entries
+    told = ask(["squeue", "-a", "-t", "all", "-o", _QUEUE_FORMAT], SLURM_BITSTR_LEN="0")
+    header, *lines = [line.split("|", _QUEUE_FORMAT.count("|")) for line in told.splitlines()] or [[]]
+    # An empty queue has a header. Half an answer would make jobs that wait look ended.
+    if "STATE" not in header or any(len(fields) != len(header) for fields in lines):
+        raise SlurmSilent("squeue's answer cannot be read")
+    return [_entry(fields) for fields in lines]
 
 
 def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
@@ -118,7 +115,7 @@ def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
     if not job_ids:
         return {}
     # Without a start sacct shows what was live since midnight only.
-    begin = since.strftime("%Y-%m-%dT%H:%M:%S")
+    begin = since.astimezone().strftime("%Y-%m-%dT%H:%M:%S")  # its clock is the local one
     told = ask(
         ["sacct", "-n", "-P", "-X", "-S", begin, "-E", "now", "-j", ",".join(job_ids), "-o", _ENDED_FORMAT]
     )
@@ -207,14 +204,16 @@ def answer(command: Sequence[str], **variables: str) -> tuple[str, str]:
         except subprocess.TimeoutExpired:
             # All of it: sites wrap these commands in scripts, whose children would keep the pipes open.
             os.killpg(running.pid, signal.SIGKILL)
-            raise SlurmSilent(f"{command[0]} did not answer within {PATIENCE:.0f} s") from None
+            said = " ".join(running.communicate()[1].split())
+            heard = f" ({said})" if said else ""
+            raise SlurmSilent(f"{command[0]} did not answer within {PATIENCE:.0f} s{heard}") from None
     if running.returncode != 0:
         raise SlurmSilent(f"{command[0]}: {' '.join(error.split()) or f'exit code {running.returncode}'}")
     return out, error
 
 
 def _entry(fields: Sequence[str]) -> Entry:
-    job_id, index, state, owner, priority, partition, start, elapsed, nodes, reason, name = fields
+    job_id, index, state, owner, priority, partition, nodes, reason, name = fields
     return Entry(
         job_id=job_id,
         elements=elements_of(index),
@@ -222,19 +221,10 @@ def _entry(fields: Sequence[str]) -> Entry:
         user=owner,
         priority=int(priority) if priority.isdecimal() else 0,
         partition=partition,
-        start=_time(start),
-        elapsed=elapsed,
         nodes=nodes,
         reason=reason,
         name=name,
     )
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def names(entry: Entry) -> Iterator[str]:

@@ -9,12 +9,14 @@ from orchestrator.refusal import Refused
 
 # What sbatch says when there are too many jobs, and when it could not ask.
 _FULL = re.compile(
-    r"MaxSubmit|QOSMax|AssocMax|AssocGrp|QOSGrp|accounting/QOS policy|MaxJobCount|too many|"
-    r"temporarily unable to accept|[Rr]esource temporarily unavailable"
+    r"MaxSubmit|GrpSubmit|MaxJobCount|too many|temporarily unable to accept|"
+    r"[Rr]esource temporarily unavailable"
 )
+# Slurm has one sentence for all limits; where it names none of the job itself, the number of jobs is meant.
+_LIMIT, _OF_THE_JOB = re.compile(r"accounting/QOS policy"), re.compile(r"(QOS|Assoc|Part)\w*Limit")
 _UNHEARD = re.compile(
     r"[Uu]nable to contact|[Ss]ocket timed out|[Cc]onnection|[Zz]ero [Bb]ytes|not answer|no command|"
-    r"[Cc]ommunication|in standby|shutdown|Transport endpoint"
+    r"[Cc]ommunication|in standby|shutdown|Transport endpoint|[Aa]uthentication|not available now"
 )
 _UNREACHED = re.compile(r"connect failure|no command")
 
@@ -66,7 +68,7 @@ def _submitted(command: Sequence[str], script: Path) -> tuple[str, str]:
     try:
         return slurm.answer(command)
     except slurm.SlurmSilent as silence:
-        if _FULL.search(str(silence)):
+        if _means_full(str(silence)):
             raise SlurmFull(str(silence)) from silence
         if _UNREACHED.search(str(silence)):
             raise SlurmUnreached(str(silence)) from silence
@@ -76,3 +78,7 @@ def _submitted(command: Sequence[str], script: Path) -> tuple[str, str]:
             f"Slurm does not take the job ({silence}): correct conf/cluster or the cluster.* overrides; "
             f"the script is {script}"
         ) from silence
+
+
+def _means_full(said: str) -> bool:
+    return bool(_FULL.search(said) or (_LIMIT.search(said) and not _OF_THE_JOB.search(said)))

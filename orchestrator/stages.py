@@ -16,6 +16,7 @@ from orchestrator.refusal import Refused
 
 # How often a caller hears that the child still lives.
 TICK = 1.0
+NOT_BEGUN = "not begun"  # how far a stage came that was asked after it was told to pause
 PAUSE = b'{"ask": "pause"}\n'
 Progress = Callable[[float, str], None]
 
@@ -89,7 +90,7 @@ class StageProcess:
         where `pause` was called and the stage had not come to its end.
         """
         if self._pausing:
-            raise StagePaused("not begun")
+            raise StagePaused(NOT_BEGUN)
         self._send(request)
         self._asked = True
         if self._pausing:

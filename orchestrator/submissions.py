@@ -81,7 +81,7 @@ def write(run_folder: Path, resources: Resources, shares: Sequence[Sequence[str]
     """A new submission; each element has its share of keys."""
     folder = run_folder / f"{datetime.now(UTC):%m%d%H%M%S}-{secrets.token_hex(3)}"
     about = {
-        "written": datetime.now().isoformat(timespec="seconds"),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "resources": resources.model_dump(mode="json"),
         "keys": shares,
     }

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import psutil
 
 from orchestrator import triage
 from orchestrator.claims import Claim
+from orchestrator.files import tail
 from orchestrator.hopeless import stop_when_hopeless
 from orchestrator.identity import Artifact, Kind
 from orchestrator.leases import Lease, whoami
@@ -21,7 +23,7 @@ from orchestrator.ledger import Ledger
 from orchestrator.measured import Measured
 from orchestrator.note import Note, stop_file
 from orchestrator.refusal import Refused
-from orchestrator.stages import StageFailed, StagePaused, StageProcess, stage_environment
+from orchestrator.stages import NOT_BEGUN, StageFailed, StagePaused, StageProcess, stage_environment
 
 # Signs of life are files on a shared file system, which a thousand workers may write to.
 SIGN_OF_LIFE_EVERY = 2.0
@@ -184,7 +186,8 @@ class Worker:
         return str(self.ledger.store.folder(self.claims.kinds[key], key).resolve())
 
     def _tell(self, text: str) -> None:
-        with self.log.open("a", encoding="utf-8") as log:
+        # A log that cannot be written, on a full disk say, must not hide what it was about to tell.
+        with suppress(OSError), self.log.open("a", encoding="utf-8") as log:
             log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}\n")
 
     def _paused(self, artifact: Artifact, lease: Lease, how_far: str) -> None:
@@ -194,7 +197,7 @@ class Worker:
             return
         self.ledger.store.discard_unfinished(artifact)
         self._tell(f"paused {artifact.kind} {artifact.key} ({artifact.label}): {how_far}")
-        if self.warning and not stop_file(self.note.folder).exists():
+        if self.warning and how_far != NOT_BEGUN and not stop_file(self.note.folder).exists():
             self._note_attempt(artifact, StageFailed(self.warning(), f"paused at {how_far}"))
         self.ledger.leases.release(lease)
 
@@ -221,7 +224,7 @@ class Worker:
             "node": who["node"] or who["host"],
             "cause": failure.cause,
             "message": failure.message,
-            "traceback": failure.traceback,
+            "traceback": failure.traceback or tail(self.log),
             "log": str(self.log),
         }
         self.ledger.blame(artifact.key, attempt, self.note.settings.cluster)
