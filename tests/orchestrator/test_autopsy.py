@@ -146,7 +146,7 @@ def test_jobs_that_all_end_before_a_worker_begins_stop_the_run(case: Case, n_wor
     for index in range(n_workers):
         (folder / f"worker-{submission.folder.name}-{index}-99.log").touch()
     name = submission.job_name
-    entry = slurm.Entry("8", (0,), "FAILED", "u", 0, "main", None, "0:01", "n2", "None", name)
+    entry = slurm.Entry("8", (0,), "FAILED", "u", 0, "main", "n2", "None", name)
     array = Known(submission, "8", {f"8_{index}": entry for index in range(4)})
     autopsy.examine(autopsy.Remains(saved, SLURM, [array], set()))
     stop = stop_file(folder)
@@ -157,7 +157,7 @@ def test_jobs_that_all_end_before_a_worker_begins_stop_the_run(case: Case, n_wor
 
 def test_an_array_that_was_cancelled_before_it_began_is_shown_as_one_job(case: Case) -> None:
     name = case.submission.job_name
-    entry = slurm.Entry(JOB, None, "CANCELLED", "u", 0, "main", None, "0:00", "", "JobHeldUser", name)
+    entry = slurm.Entry(JOB, None, "CANCELLED", "u", 0, "main", "", "JobHeldUser", name)
     autopsy.examine(autopsy.Remains(case.saved, SLURM, [Known(case.submission, JOB, {JOB: entry})], set()))
     (attempt,) = case.saved.ledger.attempts.of("first")
     assert attempt["cause"] == "cancelled"

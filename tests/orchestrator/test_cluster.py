@@ -27,14 +27,22 @@ class Edge:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for command in ("squeue", "scontrol", "scancel", "sacct"):
+        for command in ("scontrol", "scancel", "sacct"):
             self.does(command, "true")
+        self.shows()
         self.does("sbatch", "echo 7")
 
     def does(self, command: str, code: str) -> None:
         program = self.folder / command
         program.write_text(f'#!/bin/bash\necho {command} "$@" >> {self.folder}/calls\n{code}\n')
         program.chmod(0o755)
+
+    def shows(self, *lines: str) -> None:
+        """What is queued."""
+        queue = "\n".join(
+            ("ARRAY_JOB_ID|ARRAY_TASK_ID|STATE|USER|PRIORITY|PARTITION|NODELIST|REASON|NAME", *lines)
+        )
+        self.does("squeue", f"cat <<'END'\n{queue}\nEND")
 
     def calls(self, command: str) -> list[str]:
         lines = (self.folder / "calls").read_text().splitlines()
@@ -137,9 +145,9 @@ def test_a_job_that_would_wait_for_ever_is_cancelled(edge: Edge, tmp_path: Path)
     run = a_run(tmp_path)
     run.reconcile()
     (name, *_) = {entry.name for entry in run.queued.jobs.values()}
-    edge.does("squeue", f"echo '7|0|PENDING|u|1|main|N/A|0:00||launch failed requeued held|{name}'")
+    edge.shows(f"7|0|PENDING|u|1|main||launch failed requeued held|{name}")
     run.reconcile()
     assert edge.calls("scancel") == ["scancel --quiet 7_0"]
-    edge.does("squeue", f"echo '7|0|PENDING|u|1|main|N/A|0:00||JobHeldUser|{name}'")
+    edge.shows(f"7|0|PENDING|u|1|main||JobHeldUser|{name}")
     run.reconcile()
     assert len(edge.calls("scancel")) == 1

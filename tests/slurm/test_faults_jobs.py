@@ -54,8 +54,7 @@ def test_a_preempted_job_makes_way_at_once_and_goes_on_later(slurm, to_train, re
 
 
 def test_a_job_that_is_longer_than_its_time_limit_goes_on_after_it(to_train):
-    limits = ("cluster.resources.minutes=1", "cluster.warn_seconds=55")
-    to_train.run(*ONE_VERY_LONG, *limits, timeout=400)
+    to_train.run(*ONE_VERY_LONG, "cluster.resources.minutes=1", timeout=400)
     to_train.same_as_undisturbed(n_records=2)
     assert resumed(to_train) >= 1
     assert len(to_train.submissions()) == 1  # the job has put itself back

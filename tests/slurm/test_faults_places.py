@@ -19,21 +19,16 @@ pytestmark = pytest.mark.slurm
 
 
 @pytest.fixture
-def mounted():
-    """Mounts a small disk on a folder, with what is in it."""
-    disks = []
-
-    def mount(folder, size):
-        kept = folder.with_name("kept")
-        folder.rename(kept)
-        folder.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-        disks.append(folder)
-        shutil.copytree(kept, folder, dirs_exist_ok=True)
-
-    yield mount
-    for disk in disks:
-        subprocess.run(["umount", "--lazy", disk], check=True)
+def on_a_small_disk(to_grade):
+    """The study, whose outputs are on a disk of 20 MB."""
+    kept = to_grade.outputs.with_name("kept")
+    to_grade.outputs.rename(kept)
+    to_grade.outputs.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", to_grade.outputs], check=True)
+    shutil.copytree(kept, to_grade.outputs, dirs_exist_ok=True)
+    yield to_grade
+    to_grade.end()  # as long as its books are there
+    subprocess.run(["umount", "--lazy", to_grade.outputs], check=True)
 
 
 def release(study):
@@ -41,24 +36,24 @@ def release(study):
         command("scontrol", "release", job)
 
 
-def test_a_disk_that_fills_up_stops_the_study_and_the_next_run_goes_on(to_grade, mounted):
-    mounted(to_grade.outputs, "20m")
-    run = to_grade.start(*SHORT, HELD)
-    to_grade.wait_for("studies/tiny/jobs/*/*/job.json")
-    ballast = to_grade.outputs / "ballast"
+def test_a_disk_that_fills_up_stops_the_study_and_the_next_run_goes_on(on_a_small_disk):
+    study = on_a_small_disk
+    run = study.start(*SHORT, HELD)
+    study.wait_for("studies/tiny/jobs/*/*/job.json")
+    ballast = study.outputs / "ballast"
     with ballast.open("wb") as stream, pytest.raises(OSError, match="No space left"):
         while True:
             stream.write(bytes(4096))
             stream.flush()
-    release(to_grade)
+    release(study)
     said = run.communicate(timeout=200)[0]
     assert run.returncode == 1, said
     assert "No space left on device" in said or "disk full" in said
     assert "Traceback" not in said
     ballast.unlink()
-    assert wait_until(lambda: not to_grade.queued(), 60)
-    to_grade.run(*SHORT)
-    to_grade.same_as_undisturbed(n_records=8)
+    assert wait_until(lambda: not study.queued(), 60)
+    study.run(*SHORT)
+    study.same_as_undisturbed(n_records=8)
 
 
 def test_a_node_without_the_shared_folder_is_avoided(slurm, to_grade):
