@@ -113,7 +113,7 @@ def doctor(
 ) -> None:
     """Is this machine, or the cluster, fit for a study? Takes a study, Hydra overrides, or nothing.
 
-    doublings doctor experiment=mini cluster=slurm
+    doublings doctor mini, or before it is run: doublings doctor experiment=mini cluster=slurm
     """
     raise typer.Exit(_verb("doctor").examine(context.args, outputs, wait, as_json=json))
 

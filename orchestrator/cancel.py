@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator import slurm
+from orchestrator import slurm, slurm_jobs
 from orchestrator.driver import drivers
 from orchestrator.files import write_text
 from orchestrator.note import stop_file
@@ -25,10 +25,9 @@ def cancel(name: str, outputs: Path) -> int:
     try:
         entries = slurm.queue()
         names = {submission.job_name for submission in open_submissions}
-        known = {submission.job_id for submission in open_submissions} - {None}
-        ours = [entry for entry in entries if entry.live and (entry.name in names or entry.job_id in known)]
+        ours = [entry for entry in entries if entry.live and entry.name in names]
         waiting_drivers = drivers(study, entries)
-        slurm.cancel(sorted({entry.job_id for entry in ours} | set(waiting_drivers)))
+        slurm_jobs.cancel(sorted({entry.job_id for entry in ours} | set(waiting_drivers)))
     except slurm.SlurmSilent as silence:
         console.print(f"'{study.name}' stops; Slurm did not answer ({silence}): jobs end when they begin")
         return 1

@@ -87,7 +87,8 @@ class Assigned:
                 n_before = len(self._ledger.attempts.of(artifact.key))
                 yield artifact, lease
                 attempts = self._ledger.attempts.of(artifact.key)
-                if len(attempts) == n_before or triage.policy(attempts[-1]["cause"]).elsewhere:
+                # Success forgets the attempts before it.
+                if len(attempts) <= n_before or triage.policy(attempts[-1]["cause"]).elsewhere:
                     break
 
     def _take(self, artifact: Artifact, about: Mapping[str, str]) -> Lease | None:

@@ -1,27 +1,26 @@
 """A run on Slurm: what is missing and in nobody's hands is submitted; what was lost is submitted again."""
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache, cached_property
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 
-from orchestrator import packing, shapes, slurm, triage
+from orchestrator import packing, shapes, slurm, slurm_jobs, triage
 from orchestrator.autopsy import Remains, examine
 from orchestrator.driver import drivers, start_driver
 from orchestrator.files import write_text
-from orchestrator.identity import KINDS, Artifact, Kind
+from orchestrator.identity import KINDS, Artifact, Kind, digest
 from orchestrator.ledger import State
+from orchestrator.limits import Limits
 from orchestrator.note import Note, stop_file
 from orchestrator.progress import View
 from orchestrator.queued import Queued, look
 from orchestrator.refusal import Refused
 from orchestrator.saved import Saved
 from orchestrator.settings import Resources, SlurmCluster
-from orchestrator.submissions import Submission, write
-from orchestrator.submit import Batch, submit_slurm
-
-# What Slurm allows where it does not say.
-SMALLEST_ARRAY = 1001
+from orchestrator.submissions import PREFIX, Submission, write
+from orchestrator.submit import Script, submit_slurm
 
 
 class SlurmRun:
@@ -35,6 +34,7 @@ class SlurmRun:
         self.cluster = cluster
         self.queued = Queued()
         self.everything_submitted = False
+        self._limits = Limits()
         self._n_jobs = self._n_arrays = 0
 
     def begin(self, view: View) -> None:
@@ -44,13 +44,14 @@ class SlurmRun:
         """
         self.saved.study.index(self.saved.number, self.saved.document)
         try:
-            while not self._driven(view):
-                time.sleep(self.poll)
-            while not self._step(view) and not (self.cluster.driver and self._n_arrays):
-                time.sleep(self.poll)
-        except Refused as refusal:
-            write_text(stop_file(self.note.folder), str(refusal))
-            self._take_drivers_back()
+            with self._withdrawn_if_refused():
+                while not self._driven(view):
+                    time.sleep(self.poll)
+                while not self._step(view) and not (self.cluster.driver and self._n_arrays):
+                    time.sleep(self.poll)
+        except Refused:
+            if not self._n_arrays:
+                self.note.path.unlink()  # it never was: `retry` and drivers go by the last run that was
             raise
 
     def started(self) -> str:
@@ -60,7 +61,9 @@ class SlurmRun:
 
     def over(self, states: Mapping[str, State], view: View) -> bool:
         """Whether nothing is left to make and nothing is queued; what was lost is submitted again."""
-        if not self._step(view) or self.queued.jobs:
+        with self._withdrawn_if_refused():
+            done = self._step(view)
+        if not done or self.queued.jobs:
             return False
         if not self._stopped() and self.saved.left(self.saved.states()):
             return False
@@ -80,7 +83,7 @@ class SlurmRun:
         except slurm.SlurmSilent as silence:
             view.say_once(f"Slurm does not answer ({silence}); waiting")
             return False
-        except slurm.SlurmFull as full:
+        except slurm_jobs.SlurmFull as full:
             view.say_once(f"Slurm takes no more jobs for now ({full}); going on when it does")
             return False
         return self.everything_submitted
@@ -92,20 +95,42 @@ class SlurmRun:
         except slurm.SlurmSilent as silence:
             view.say_once(f"Slurm does not answer ({silence}); waiting")
             return False
-        except slurm.SlurmFull as full:
+        except slurm_jobs.SlurmFull as full:
             view.say_once(f"Slurm takes no more jobs for now ({full}); waiting")
             return False
         return True
 
     def _take_drivers_back(self) -> None:
-        """None is needed any more; where Slurm is silent they find that out by themselves."""
+        """None is needed any more; one that runs, or a silent Slurm's, finds that out by itself."""
         with suppress(slurm.SlurmSilent):
-            slurm.cancel(drivers(self.saved.study, slurm.queue()))
+            slurm_jobs.cancel_waiting(drivers(self.saved.study, slurm.queue(), self.note.run))
+
+    @contextmanager
+    def _withdrawn_if_refused(self) -> Iterator[None]:
+        """What Slurm refuses once it refuses always: what waits is taken back, what runs saves and ends."""
+        try:
+            yield
+        except Refused as refusal:
+            write_text(stop_file(self.note.folder), str(refusal))
+            with suppress(slurm.SlurmSilent):
+                slurm_jobs.cancel_waiting(self._of_this_run())
+            self._take_drivers_back()
+            raise
+
+    def _of_this_run(self) -> list[str]:
+        """The ids of its arrays that wait or run; those of other runs of the study are not ours to end."""
+        return sorted(
+            {
+                entry.job_id
+                for entry in self.queued.jobs.values()
+                if (self.note.folder / entry.name.removeprefix(PREFIX)).is_dir()
+            }
+        )
 
     def reconcile(self) -> None:
         """Look at the queue, learn from what ended, submit what is missing and in nobody's hands.
 
-        Raises slurm.SlurmSilent and slurm.SlurmFull; whatever was submitted until then is on the books.
+        Raises slurm.SlurmSilent and slurm_jobs.SlurmFull; whatever was submitted until then is on the books.
         """
         self.everything_submitted = False
         with self._alone() as alone:
@@ -114,20 +139,21 @@ class SlurmRun:
                 return  # another orchestrator submits at this moment
             self._learn()
             if self._stopped():
-                slurm.cancel_waiting(sorted({entry.job_id for entry in self.queued.jobs.values()}))
+                slurm_jobs.cancel_waiting(self._of_this_run())
             else:
                 self._submit(self._missing())
             self.everything_submitted = not self.queued.unsure
 
     def _learn(self) -> None:
         """Note what became of each array; blame what ended for what it left unmade."""
-        settled = self._settled() if self.queued.known else set()
+        slurm_jobs.cancel(self.queued.stuck())
         for submission in self.queued.unheard:
             submission.over({"never": "Slurm knows no such job"})
         for known in self.queued.known:
             if known.submission.job_id is None:
                 known.submission.taken(known.job_id)
-            examine(Remains(self.saved, self.cluster, known, settled))
+        if self.queued.known:
+            examine(Remains(self.saved, self.cluster, self.queued.known, self._settled()))
 
     def _settled(self) -> set[str]:
         """What is complete or given up, by one listing of each place."""
@@ -167,27 +193,38 @@ class SlurmRun:
         for batch in packing.jobs(self.cluster, missing, resources_of, self.saved.seconds):
             left = list(batch.elements)
             while left:
-                left = left[self._submit_some(batch.resources, left) :]
+                left = left[self._submit_some(self._limits.allowed(batch.resources), left) :]
 
     def _submit_some(self, resources: Resources, elements: Sequence[Sequence[Artifact]]) -> int:
         """Submit as many of the elements as one array may have and Slurm takes now; how many those are."""
-        n_elements = min(len(elements), self._longest_array, self._room())
+        n_elements = min(len(elements), self._limits.longest_array, self._room())
         while True:
             try:
                 self._submit_array(resources, elements[:n_elements])
-            except slurm.SlurmFull:
+            except slurm_jobs.SlurmFull:
                 if n_elements == 1:
                     raise
                 n_elements //= 2
+            except Refused:
+                declared = self._declared(elements[0][0])
+                if resources.exclude == declared.exclude:
+                    raise
+                # Every node has failed once, and Slurm has none left: a node that fails at times beats none.
+                resources = resources.model_copy(update={"exclude": declared.exclude})
             else:
                 return n_elements
+
+    def _declared(self, artifact: Artifact) -> Resources:
+        """What a job is to ask for that makes an artifact for the first time."""
+        model = shapes.model_of(artifact, self.saved.artifacts)
+        return shapes.resources_for(self.cluster, artifact.kind, model, triage.UNTRIED)
 
     def _submit_array(self, resources: Resources, elements: Sequence[Sequence[Artifact]]) -> None:
         """On the books first: whoever is killed after sbatch finds the array by its name."""
         shares = [[artifact.key for artifact in share] for share in elements]
         submission = write(self.note.folder, resources, shares)
         needed = {key for share in elements for artifact in share for key in artifact.inputs.values()}
-        batch = Batch(
+        script = Script(
             folder=submission.folder,
             name=submission.job_name,
             resources=resources,
@@ -197,10 +234,8 @@ class SlurmRun:
             after=sorted({self.queued.holding[key] for key in needed if key in self.queued.holding}),
         )
         try:
-            job_id = submit_slurm(batch, self.cluster)
-        except slurm.SlurmSilent:
-            raise
-        except BaseException:
+            job_id = submit_slurm(script, self.cluster)
+        except (Refused, slurm_jobs.SlurmFull, slurm_jobs.SlurmUnreached):
             submission.over({"never": "Slurm did not take it"})
             raise
         submission.taken(job_id)
@@ -213,16 +248,11 @@ class SlurmRun:
     def _room(self) -> int:
         """How many more jobs may be queued."""
         if self.cluster.max_queued is None:
-            return SMALLEST_ARRAY**2
+            return sys.maxsize
         room = self.cluster.max_queued - len(self.queued.jobs)
         if room < 1:
-            raise slurm.SlurmFull(f"cluster.max_queued={self.cluster.max_queued} jobs are queued")
+            raise slurm_jobs.SlurmFull(f"cluster.max_queued={self.cluster.max_queued} jobs are queued")
         return room
-
-    @cached_property
-    def _longest_array(self) -> int:
-        """The cap is on the index, which begins at zero."""
-        return int(slurm.configuration().get("MaxArraySize", SMALLEST_ARRAY))
 
     def _stopped(self) -> bool:
         return stop_file(self.note.folder).exists()
@@ -230,10 +260,12 @@ class SlurmRun:
     @contextmanager
     def _alone(self) -> Iterator[bool]:
         """Whether nobody else submits for this study while the context lasts."""
-        leases, key = self.saved.ledger.leases, f"submitting-{self.saved.study.name}"
+        leases = self.saved.ledger.leases
+        key = digest(["submitting", self.saved.study.name])  # names may have dots, keys must not
         lease = leases.claim(key, {"label": "submission", "kind": "submission"})
         try:
-            yield lease is not None
+            with leases.kept(lease) if lease else nullcontext():
+                yield lease is not None
         finally:
             if lease is not None:
                 leases.clear(key)
@@ -242,5 +274,5 @@ class SlurmRun:
 def _new_entry(job_id: str, index: int, submission: Submission) -> slurm.Entry:
     """As the queue will show it."""
     return slurm.Entry(
-        job_id, (index,), "PENDING", slurm.user(), 0, "", None, "", "", "just submitted", submission.job_name
+        job_id, (index,), "PENDING", slurm.user(), 0, "", "", "just submitted", submission.job_name
     )

@@ -6,7 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import offer_checks, packing, probing, report_checks, shapes, slurm, slurm_offers, snapshot
+from orchestrator import (
+    offer_checks,
+    packing,
+    probing,
+    report_checks,
+    shapes,
+    slurm,
+    slurm_jobs,
+    slurm_offers,
+    snapshot,
+)
 from orchestrator.findings import Finding, worst
 from orchestrator.identity import KINDS, Artifact, Kind
 from orchestrator.machine_checks import Here
@@ -14,7 +24,7 @@ from orchestrator.offer_checks import Offer, Shape
 from orchestrator.refusal import Refused
 from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.subject import Plan
-from orchestrator.submit import Batch, write_script
+from orchestrator.submit import Script, write_script
 from orchestrator.triage import Adjustments
 
 NEEDED = ("sbatch", "squeue", "scontrol")
@@ -101,13 +111,13 @@ def _jobs(site: Site, possible: Sequence[Shape], folder: Path, here: Here) -> It
 
 def _taken(site: Site, shape: Shape, folder: Path) -> Finding:
     check = f"{shape.name}: sbatch"
-    batch = Batch(folder, probing.NAME, shape.resources, ["true"], str(snapshot.ROOT), n_elements=1)
+    script = Script(folder, probing.NAME, shape.resources, ["true"], str(snapshot.ROOT), n_elements=1)
     try:
-        told = slurm.would_start(write_script(batch, site.cluster))
+        told = slurm_jobs.would_start(write_script(script, site.cluster))
     except Refused as refusal:
         remedy = "see the lines above; else correct cluster.resources, cluster.stages or cluster.sbatch"
         return Finding(check, _said(str(refusal.__cause__ or refusal)), "bad", remedy)
-    except slurm.SlurmFull as full:
+    except slurm_jobs.SlurmFull as full:
         return Finding(check, f"takes no more jobs for now: {full}", "warn", "none needed; a run waits")
     except slurm.SlurmSilent as silence:
         return Finding(check, str(silence), "warn", "look again when Slurm answers")
@@ -128,9 +138,9 @@ def _planned(cluster: SlurmCluster, plan: Plan) -> list[Shape]:
         return shapes.resources_for(cluster, artifact.kind, model, Adjustments())
 
     found: dict[str, Shape] = {}
-    for batch in packing.jobs(cluster, plan.to_make, resources_of, plan.seconds):
-        stages = {artifact.kind for element in batch.elements for artifact in element}
-        _add(found, batch.resources, [kind for kind in KINDS if kind in stages], len(batch.elements))
+    for script in packing.jobs(cluster, plan.to_make, resources_of, plan.seconds):
+        stages = {artifact.kind for element in script.elements for artifact in element}
+        _add(found, script.resources, [kind for kind in KINDS if kind in stages], len(script.elements))
     return list(found.values())
 
 

@@ -9,29 +9,23 @@ from orchestrator import slurm
 from orchestrator.note import Note
 from orchestrator.settings import Driver, SlurmCluster
 from orchestrator.study import StudyFolder
-from orchestrator.submit import Batch, submit_slurm
+from orchestrator.submit import Script, submit_slurm
 
 
 def start_driver(note: Note, cluster: SlurmCluster) -> str | None:
     """Submit the driver of a run, not to begin before its time; its id, None where there shall be none."""
     if cluster.driver is None:
         return None
-    return submit_slurm(_batch(note, cluster, cluster.driver), cluster)
+    return submit_slurm(_script(note, cluster, cluster.driver), cluster)
 
 
-def drivers(study: StudyFolder, entries: Sequence[slurm.Entry]) -> list[str]:
-    """The ids of a study's drivers that wait or run."""
-    prefix = f"{_name(study)}."
+def drivers(study: StudyFolder, entries: Sequence[slurm.Entry], run: str = "") -> list[str]:
+    """The ids of a study's drivers that wait or run; of one run only, where one is named."""
+    prefix = f"{_name(study)}.{run}"
     return [entry.job_id for entry in entries if entry.live and entry.name.startswith(prefix)]
 
 
-def newest_run(study: StudyFolder) -> str | None:
-    """The name of a study's last run; names begin with their time."""
-    notes = sorted(path.parent.name for path in study.root.glob("jobs/*/note.json"))
-    return notes[-1] if notes else None
-
-
-def _batch(note: Note, cluster: SlurmCluster, driver: Driver) -> Batch:
+def _script(note: Note, cluster: SlurmCluster, driver: Driver) -> Script:
     changes: dict[str, Any] = {
         "cpus": 1,
         "gpus": 0,
@@ -42,7 +36,7 @@ def _batch(note: Note, cluster: SlurmCluster, driver: Driver) -> Batch:
         "partition": driver.partition or cluster.resources.partition,
         "qos": driver.qos or cluster.resources.qos,
     }
-    return Batch(
+    return Script(
         folder=note.folder / "driver",
         name=f"{_name(StudyFolder(Path(note.outputs), note.study))}.{note.run}",
         resources=cluster.resources.model_copy(update=changes),

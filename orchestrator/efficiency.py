@@ -11,7 +11,6 @@ from rich.table import Table
 
 from orchestrator import advice, usage
 from orchestrator.advice import Group
-from orchestrator.driver import newest_run
 from orchestrator.identity import KINDS, Kind
 from orchestrator.note import read_note
 from orchestrator.progress import duration
@@ -25,11 +24,11 @@ from orchestrator.usage import Made, Usage
 def show(name: str, outputs: Path, *, as_json: bool) -> int:
     """Print it. Raises Refused for a study of which nothing was made yet."""
     study = find(name, outputs)
-    run = newest_run(study)
+    run = study.newest_run()
     known = usage.of(Saved.newest(study))
     if run is None or not known.jobs:
         raise Refused(f"nothing of '{study.name}' was made by its own runs yet: look again when it has begun")
-    report = _report(study.name, known, read_note(study.jobs(run) / "note.json").settings.cluster)
+    report = _report(study.name, known, read_note(study.jobs(run)).settings.cluster)
     if as_json:
         sys.stdout.write(json.dumps(report, indent=1) + "\n")
     else:

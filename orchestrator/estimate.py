@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.artifacts import Store
 from orchestrator.facts import Oracle
-from orchestrator.identity import Artifact
+from orchestrator.identity import Artifact, Kind
 
 # Starting, reading and writing; what an artifact takes beside its arithmetic. Seconds, on this kind of task.
 OVERHEAD = {"pool": 2.0, "base": 1.0, "checkpoint": 0.2, "completions": 0.2, "record": 0.1}
@@ -49,9 +49,14 @@ def estimate(
     return {key: _cost(artifacts[key], costs[shape], flops_per_second) for key, shape in shapes.items()}
 
 
+def seconds(kind: Kind, flops: float, flops_per_second: float) -> float:
+    """What an artifact takes one worker: starting, reading, writing, and the arithmetic."""
+    return OVERHEAD[kind] + flops / flops_per_second
+
+
 def _cost(artifact: Artifact, answer: Mapping[str, Any], flops_per_second: float) -> Cost:
-    seconds = OVERHEAD[artifact.kind] + answer["flops"] / flops_per_second
-    return Cost(answer["tokens"], answer["flops"], answer["bytes"], seconds)
+    took = seconds(artifact.kind, answer["flops"], flops_per_second)
+    return Cost(answer["tokens"], answer["flops"], answer["bytes"], took)
 
 
 def _summary(store: Store, artifact: Artifact) -> dict[str, Any] | None:

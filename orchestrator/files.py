@@ -6,6 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+TAIL_LINES = 20
+TAIL_BYTES = 8_000
+
 
 def write_text(path: Path, text: str) -> None:
     """Write aside, then replace."""
@@ -40,6 +43,17 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """What `write_json` wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log; empty where there is none."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(log.stat().st_size - TAIL_BYTES, 0))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-TAIL_LINES:])
 
 
 def flush(path: Path) -> None:

@@ -34,7 +34,7 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
 
 def table(title: str, findings: Sequence[Finding]) -> Table:
     """For people."""
-    drawn = Table(title=title, title_justify="left", show_lines=False)
+    drawn = Table(title=Text(title), title_justify="left")
     for heading in ("check", "finding", "", "what to do"):
         drawn.add_column(heading, overflow="fold")
     for finding in findings:

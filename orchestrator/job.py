@@ -4,11 +4,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
-from orchestrator import slots, slurm
+from orchestrator import slots, slurm, slurm_jobs
 from orchestrator.claims import Assigned, Shared
+from orchestrator.leases import whoami
 from orchestrator.ledger import Ledger
 from orchestrator.note import Note, read_note
 from orchestrator.study import StudyFolder, artifacts_of
@@ -16,13 +18,11 @@ from orchestrator.submissions import Submission
 from orchestrator.worker import Place, Worker, worker_name
 
 POLL = 0.5
-# What Slurm sends, and what it means: the time limit is near, or the node is wanted by somebody else.
-WARNINGS = {signal.SIGUSR2: "time limit", signal.SIGTERM: "preempted"}
 
 
-def work(note_file: str) -> int:
+def work(run_folder: str) -> int:
     """A job on this machine: wait for a slot, then work on what is left of the run; how much was made."""
-    note = read_note(Path(note_file))
+    note = read_note(Path(run_folder))
     ledger = Ledger.at(Path(note.outputs))
     study = StudyFolder(Path(note.outputs), note.study)
     claims = Shared(note.order, artifacts_of(study.plan(note.plan)), ledger, note.folder)
@@ -37,7 +37,7 @@ def work(note_file: str) -> int:
 
 def work_on_element(submission: Submission) -> int:
     """A job of a cluster: make what its element was given; how much was made."""
-    note = read_note(submission.folder.parent / "note.json")
+    note = read_note(submission.folder.parent)
     study = StudyFolder(Path(note.outputs), note.study)
     index = int(os.environ["SLURM_ARRAY_TASK_ID"])
     share = submission.shares()[index]
@@ -54,18 +54,39 @@ def work_on_element(submission: Submission) -> int:
         memory_bytes=resources.memory_gib * 2**30,
     )
     worker = Worker(note, ledger, claims, place)
-    for number, cause in WARNINGS.items():
-        signal.signal(number, lambda *_, cause=cause: worker.warn(cause))
+    signal.signal(signal.SIGUSR2, lambda *_: worker.warn(_near_the_time_limit))
+    signal.signal(signal.SIGTERM, lambda *_: worker.warn(_told_to_end))
     made = worker.run()
-    if worker.warned == "time limit" and _requeues_itself(note):
-        slurm.requeue(os.environ["SLURM_JOB_ID"])
+    if worker.warning and _requeues_itself(note, worker.warning()):
+        # Where that does not work, or is done already, whoever looks after the study submits it anew.
+        with suppress(slurm.SlurmSilent):
+            slurm_jobs.requeue(whoami()["job"])
     return made
 
 
-def _requeues_itself(note: Note) -> bool:
-    """Where a driver looks after the study it submits anew, with more time; else the job helps itself."""
+def _near_the_time_limit() -> str:
+    return "time limit"
+
+
+@cache
+def _told_to_end() -> str:
+    """Why Slurm says so: the node is wanted by others, somebody requeues the job, or somebody cancels it.
+
+    In the first case the end of the job by itself, within its time of grace, would be its last.
+    """
+    try:
+        job = slurm.job(whoami()["job"])
+    except slurm.SlurmSilent:
+        return "preempted"
+    requeued = int(job.get("Restarts", 0)) > int(os.environ.get("SLURM_RESTART_COUNT", 0))
+    return "preempted" if requeued or job.get("PreemptTime", "None") != "None" else "cancelled"
+
+
+def _requeues_itself(note: Note, cause: str) -> bool:
+    """After a time limit only where no driver looks after the study: that submits it anew, with more time."""
     cluster = note.settings.cluster
-    return cluster.kind == "slurm" and cluster.requeue and cluster.driver is None
+    assert cluster.kind == "slurm", "only a cluster sends warnings"
+    return cluster.requeue and (cause == "preempted" or (cause == "time limit" and cluster.driver is None))
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import contextlib
 import json
 import os
 import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,23 @@ class Leases:
         with contextlib.suppress(OSError):
             if lease.path.exists():
                 write_json(lease.path, {**lease.holder, "progress": progress, "note": note})
+
+    @contextlib.contextmanager
+    def kept(self, lease: Lease) -> Iterator[None]:
+        """Give signs of life while the context lasts, for work that has no moments to do so itself."""
+        over = threading.Event()
+
+        def refresh() -> None:
+            while not over.wait(STALE_AFTER / 6):
+                self.refresh(lease, 0.0, "")
+
+        beats = threading.Thread(target=refresh, daemon=True)
+        beats.start()
+        try:
+            yield
+        finally:
+            over.set()
+            beats.join()
 
     def holds(self, lease: Lease) -> bool:
         """Whether nobody took the lease over, as happens to a holder that slept too long."""
@@ -147,7 +165,10 @@ def whoami() -> dict[str, Any]:
 
 
 def _cluster_job() -> dict[str, Any]:
-    """The job of a cluster that this process belongs to, how often it was begun anew, and the node's name."""
+    """The job of a cluster that this process belongs to, how often it was begun anew, and the node's name.
+
+    The last element of an array has the number of the whole as its own: `123` may mean all, `123_4` never.
+    """
     array, element = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job = f"{array}_{element}" if array and element else os.environ.get("SLURM_JOB_ID")
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))

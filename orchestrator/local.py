@@ -72,7 +72,7 @@ class LocalRun:
         note.write()
         n_jobs = min(self.cluster.workers, len(to_make))
         environment = {"PYTHONPATH": note.code, "PYTHONSAFEPATH": "1"}
-        self._jobs = submit_local(note.path, n_jobs, environment)
+        self._jobs = submit_local(note.folder, n_jobs, environment)
 
 
 def devices(n_gpus: int) -> tuple[str, ...]:

@@ -42,9 +42,9 @@ class Note(Spec):
         write_json(self.path, self.model_dump(mode="json"))
 
 
-def read_note(path: Path) -> Note:
-    """What `Note.write` wrote."""
-    return Note.model_validate(read_json(path))
+def read_note(folder: Path) -> Note:
+    """What `Note.write` wrote into the folder of a run."""
+    return Note.model_validate(read_json(folder / "note.json"))
 
 
 def stop_file(folder: Path) -> Path:

@@ -115,6 +115,11 @@ def shape(asked: Shape, cluster: SlurmCluster, offer: Offer) -> list[Finding]:
     return [_time(asked, cluster, there, limits), *_nodes(asked, cluster, there, nodes)]
 
 
+def gpus(resources: Resources) -> int:
+    """Per node, in whichever way they are asked for."""
+    return resources.gpus or gres_counts(resources.gres or "")["gpu"]
+
+
 def key(cluster: SlurmCluster, asked: Shape, name: str) -> str:
     """The key that a person would change: of the stage where it has one of its own, else of all jobs."""
     stage = asked.stages[0]

@@ -27,11 +27,12 @@ def read_plan(path: Path) -> dict[str, Any]:
 
 
 def write_index(path: Path, document: Mapping[str, Any]) -> None:
-    """Beside a plan, `<n>.jsonl` with a line for each artifact and `<n>.index.json` with where each begins.
+    """Beside a plan, `<n>.jsonl`: a line with where each artifact's line begins, then those lines.
 
     Jobs of a cluster read no more than their own artifacts.
     """
-    if path.with_suffix(".index.json").exists():
+    index = path.with_suffix(".jsonl")
+    if index.exists():
         return
     offsets, lines, position = {}, [], 0
     for key, artifact in document["artifacts"].items():
@@ -39,17 +40,17 @@ def write_index(path: Path, document: Mapping[str, Any]) -> None:
         offsets[key] = position
         position += len(line)
         lines.append(line)
-    write_text(path.with_suffix(".jsonl"), "".join(lines))
-    write_text(path.with_suffix(".index.json"), json.dumps(offsets))
+    write_text(index, json.dumps(offsets) + "\n" + "".join(lines))
 
 
 def read_artifacts(path: Path, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
     """These artifacts of a plan, as `docs/records.md` has them, through its index."""
-    offsets = read_json(path.with_suffix(".index.json"))
     with path.with_suffix(".jsonl").open("rb") as stream:
+        offsets = json.loads(stream.readline())
+        begin = stream.tell()
 
         def at(offset: int) -> dict[str, Any]:
-            stream.seek(offset)
+            stream.seek(begin + offset)
             artifact: dict[str, Any] = json.loads(stream.readline())
             return artifact
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator import slurm
+from orchestrator import slurm, slurm_jobs
 from orchestrator.files import read_json, write_json
 from orchestrator.refusal import Refused
 from orchestrator.stages import StageFailed, StageProcess, stage_environment
@@ -25,7 +25,7 @@ def look_around(folder: Path) -> None:
         "free_bytes": shutil.disk_usage(folder).free,
         "stage": stage_answer(Path(question["code"]), question["python"], question["sources"], devices),
         "queue": _heard(lambda: slurm.ask(["squeue", "-h", "-u", slurm.user()])),
-        "submission": _heard(lambda: slurm.would_start(folder / "submission.sh")),
+        "submission": _heard(lambda: slurm_jobs.would_start(folder / "submission.sh")),
     }
     write_json(folder / "answer.json", answer)
 
@@ -65,6 +65,6 @@ def _heard(ask: Callable[[], object]) -> str | None:
     """None where Slurm answered, else what was in the way."""
     try:
         ask()
-    except (slurm.SlurmSilent, slurm.SlurmFull, Refused) as trouble:
+    except (slurm.SlurmSilent, slurm_jobs.SlurmFull, Refused) as trouble:
         return str(trouble)
     return None

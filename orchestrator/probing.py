@@ -1,5 +1,6 @@
 """Sends small jobs to the nodes that a study would run on, and waits for what they report."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -7,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import slurm
-from orchestrator.autopsy import tail
-from orchestrator.files import read_json, write_json
-from orchestrator.offer_checks import Shape
+from orchestrator import slurm, slurm_jobs
+from orchestrator.files import read_json, tail, write_json
+from orchestrator.offer_checks import Shape, gpus
 from orchestrator.refusal import Refused
 from orchestrator.settings import Resources, SlurmCluster
-from orchestrator.submit import Batch, submit_slurm
+from orchestrator.submit import Script, submit_slurm
 
-POLL = 1.0
+POLL = 0.5
+# The queue is everybody's, and long; it is looked at less often than the answers.
+LOOK_EVERY = 5.0
 # A shared file system may show a file that late after the job that wrote it has ended.
 LATE = 10.0
 # What a probe asks for: enough to import torch.
@@ -54,15 +56,17 @@ def send(mission: Mission, shapes: Sequence[Shape], patience: float) -> list[Rep
     try:
         for probe in probes:
             probe.submit()
-        deadline = time.monotonic() + patience
-        while waiting := [probe for probe in probes if probe.report is None]:
-            entries = {entry.job_id: entry for entry in slurm.queue()}
-            for probe in waiting:
-                probe.look(entries.get(probe.job_id), late=time.monotonic() > deadline)
+        begun = looked = time.monotonic()
+        while waiting := [probe for probe in probes if not probe.answered()]:
+            if time.monotonic() - looked > LOOK_EVERY:
+                looked = time.monotonic()
+                entries = {entry.job_id: entry for entry in slurm.queue()}
+                for probe in waiting:
+                    probe.look(entries.get(probe.job_id), late=looked - begun > patience)
             time.sleep(POLL)
     finally:
         with suppress(slurm.SlurmSilent):
-            slurm.cancel([probe.job_id for probe in probes if probe.job_id and probe.unanswered])
+            slurm_jobs.cancel([probe.job_id for probe in probes if probe.job_id and probe.unanswered])
     return [probe.report for probe in probes if probe.report is not None]
 
 
@@ -87,21 +91,25 @@ class _Probe:
         question = {
             "code": str(self.mission.code),
             "python": self.shape.resources.python,
-            "gpus": self.shape.resources.gpus,
+            "gpus": gpus(self.shape.resources),
             "sources": list(self.mission.sources),
         }
         write_json(self.folder / "question.json", question)
         try:
-            self.job_id = submit_slurm(self._batch(), self.mission.cluster)
-        except (Refused, slurm.SlurmFull) as trouble:
+            self.job_id = submit_slurm(self._script(), self.mission.cluster)
+        except (Refused, slurm_jobs.SlurmFull) as trouble:
             self.report = Report(self.shape, trouble=str(trouble))
 
-    def look(self, entry: slurm.Entry | None, *, late: bool) -> None:
-        """Take the answer if there is one; else see what the queue says, None if the job left it."""
+    def answered(self) -> bool:
+        """Whether there is a report, which the answer is as soon as it can be seen."""
         answer = self.folder / "answer.json"
-        if answer.exists():
+        if self.report is None and answer.exists():
             self.report = Report(self.shape, read_json(answer))
-        elif entry is None or not entry.live:
+        return self.report is not None
+
+    def look(self, entry: slurm.Entry | None, *, late: bool) -> None:
+        """See what the queue says of the job, None if it is no longer there."""
+        if entry is None or not entry.live:
             self._ended_at = self._ended_at or time.monotonic()
             if time.monotonic() - self._ended_at > LATE:
                 self.report = Report(self.shape, trouble=self._last_words(entry))
@@ -117,9 +125,9 @@ class _Probe:
         last = said.splitlines()[-1] if said else "no log, so the node does not see the folder or lacks srun"
         return f"job {self.job_id} ended {end}: {last}"
 
-    def _batch(self) -> Batch:
+    def _script(self) -> Script:
         command = [self.mission.python, "-m", "orchestrator", "probe", str(self.folder)]
-        return Batch(
+        return Script(
             folder=self.folder,
             name=NAME,
             resources=smaller(self.shape.resources),
@@ -145,6 +153,7 @@ def smaller(resources: Resources) -> Resources:
         "cpus": 1,
         "nodes": 1,
         "gpus": min(resources.gpus, 1),
+        "gres": re.sub(r":\d+(?=[,(]|$)", ":1", resources.gres) if resources.gres else None,
         "memory_gib": min(resources.memory_gib, MEMORY_GIB),
         "minutes": min(resources.minutes, MINUTES),
     }

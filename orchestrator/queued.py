@@ -3,12 +3,18 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from orchestrator import slurm
+from orchestrator.note import stop_file
 from orchestrator.study import StudyFolder
 from orchestrator.submissions import Submission, submissions
 
+# Slurm's reasons why a job waits that no time does away with; one that a person holds is the person's.
+STUCK = frozenset(
+    {"launch failed requeued held", "launch_failed_requeued_held", "JobHoldMaxRequeue"}
+    | {"DependencyNeverSatisfied"}
+)
 # sbatch may have been heard although it got no answer; so long a job may turn up late.
 IN_FLIGHT = timedelta(seconds=2 * slurm.PATIENCE)
 
@@ -31,6 +37,10 @@ class Queued:
     unsure: set[str] = field(default_factory=set)  # keys of arrays that Slurm may or may not have heard of
     known: list[Known] = field(default_factory=list)
     unheard: list[Submission] = field(default_factory=list)  # that Slurm never got
+
+    def stuck(self) -> list[str]:
+        """Elements that wait for ever."""
+        return sorted(name for name, entry in self.jobs.items() if entry.live and entry.reason in STUCK)
 
     def in_words(self) -> str:
         """`12 jobs wait (Priority), 4 run`."""
@@ -55,7 +65,7 @@ def look(study: StudyFolder, entries: Sequence[slurm.Entry]) -> Queued:
         if job_id is not None:
             elements = {name: entry for entry in shown for name in slurm.names(entry)}
             _add(queued, Known(submission, job_id, elements))
-        elif datetime.now() - submission.written < IN_FLIGHT:
+        elif datetime.now(UTC) - submission.written < IN_FLIGHT:
             queued.unsure.update(key for share in submission.shares() for key in share)
         else:
             queued.unheard.append(submission)
@@ -66,6 +76,8 @@ def _add(queued: Queued, known: Known) -> None:
     live = {name: entry for name, entry in known.elements.items() if entry.live}
     queued.known.append(known)
     queued.jobs.update(live)
+    if stop_file(known.submission.folder.parent).exists():
+        return  # its jobs end without having made anything more
     for index, share in enumerate(known.submission.shares()):
         if f"{known.job_id}_{index}" in live:
             queued.holding.update(dict.fromkeys(share, known.job_id))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.findings import Finding
+from orchestrator.offer_checks import gpus as asked_gpus
 from orchestrator.plan_page import size
 from orchestrator.probing import Report
 from orchestrator.settings import SlurmCluster
@@ -82,7 +83,7 @@ def node(
         stage(f"{place}: Python", answer["stage"], resources.python),
         *_versions(f"{place}: versions", answer["stage"], here),
         *data(f"{place}: data", answer["stage"], n_sources),
-        *gpus(f"{place}: GPUs", answer["stage"], resources.gpus),
+        *gpus(f"{place}: GPUs", answer["stage"], asked_gpus(resources)),
         _driver(f"{place}: driver", answer, cluster),
     ]
 

@@ -7,14 +7,13 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator import snapshot
-from orchestrator.driver import newest_run
 from orchestrator.ledger import State
 from orchestrator.note import Note, read_note
 from orchestrator.progress import View
 from orchestrator.refusal import Refused
 from orchestrator.run import conclude, make, new_note
-from orchestrator.saved import LOST, Saved
-from orchestrator.study import find
+from orchestrator.saved import Saved
+from orchestrator.study import find, keys_of
 from orchestrator.why import matching
 
 
@@ -22,17 +21,17 @@ def retry(name: str, conditions: Sequence[str], outputs: Path, *, current_code: 
     """Forget the failures of the cells that match, and run the study on; what did not fail is missing too."""
     study = find(name, outputs)
     saved = Saved.newest(study)
-    last = newest_run(study)
+    last = study.newest_run()
     if last is None:
         raise Refused(f"'{study.name}' was never run: `doublings run` makes what is missing")
-    before = read_note(study.jobs(last) / "note.json")
+    before = read_note(study.jobs(last))
     console = Console(highlight=False, soft_wrap=True)
     n_forgotten = _forget(saved, matching(saved.document["cells"], conditions))
     with View(console) as view:
         view.say(f"{n_forgotten} failed artifacts of '{study.name}' get another try")
         if not saved.left(saved.states()):
             return conclude(saved, None, console)
-        note = new_note(saved, before.settings, _code(before, current=current_code, into=study.code))
+        note = new_note(saved, before.settings, _code(before, current=current_code, into=study.code), before)
         if not make(saved, note, view):
             return 0
     return conclude(saved, note, console)
@@ -41,17 +40,11 @@ def retry(name: str, conditions: Sequence[str], outputs: Path, *, current_code: 
 def _forget(saved: Saved, cells: Sequence[Mapping[str, Any]]) -> int:
     """Forget why what these cells need could not be made; how many artifacts had failed."""
     states = saved.states()
-    needed = {key for cell in cells for key in _keys(cell) if key in saved.artifacts}
+    needed = {key for cell in cells for key in keys_of(cell) if key in saved.artifacts}
     for key in needed:
-        if states[key] in LOST or states[key] == State.READY:
+        if states[key] == State.FAILED:
             saved.ledger.forget(key)
     return sum(states[key] == State.FAILED for key in needed)
-
-
-def _keys(cell: Mapping[str, Any]) -> list[str]:
-    keys = cell["artifacts"]
-    alone = [keys["pool"], keys["base"], keys["checkpoint"]]
-    return [key for key in [*alone, *keys["completions"].values(), *keys["record"].values()] if key]
 
 
 def _code(before: Note, *, current: bool, into: Path) -> snapshot.Snapshot:

@@ -24,6 +24,7 @@ from orchestrator.saved import LOST, URGENCY, Saved
 from orchestrator.settings import Settings
 from orchestrator.study import save_cells, save_plan
 
+LAST_WORDS = 5  # lines
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pyarrow", "datasets", "submitit", "hydra-core")
 
 
@@ -48,12 +49,13 @@ class Run(Protocol):
 def run(prepared: Prepared, console: Console) -> int:
     """Make what is missing; 0 if every cell is complete then (or is on its way), 1 otherwise."""
     number, replaced = save_plan(prepared.study, prepared.document())
-    saved = Saved.of(prepared.study, number, prepared.document())
+    saved = Saved.of(prepared.study, number, prepared.document(), prepared.settings.cluster)
     with View(console) as view:
         _announce(prepared, number, replaced, view)
         note = None
         if prepared.to_make:
-            for key in prepared.to_make:
+            # What is tried again by itself keeps what it has learnt.
+            for key in prepared.ledger.failures.failed() & prepared.to_make.keys():
                 prepared.ledger.forget(key)
             note = new_note(saved, prepared.settings, snapshot.take(prepared.study.code))
             if not make(saved, note, view):
@@ -75,10 +77,12 @@ def make(saved: Saved, note: Note, view: View) -> bool:
     return wait
 
 
-def new_note(saved: Saved, settings: Settings, code: snapshot.Snapshot) -> Note:
-    """What the jobs of a new run are told."""
-    # The commit is that of the code as it is now; what the jobs run is told by the digest.
+def new_note(saved: Saved, settings: Settings, code: snapshot.Snapshot, like: Note | None = None) -> Note:
+    """What the jobs of a new run are told; with `like`, the commit is that of an earlier run of that code."""
     commit, dirty = snapshot.commit()
+    origin = {"git_commit": commit, "git_dirty": dirty}
+    if like is not None and like.provenance["code"] == code.digest:
+        origin = {name: like.provenance[name] for name in origin}
     return Note(
         run=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         outputs=str(saved.study.outputs),
@@ -89,7 +93,7 @@ def new_note(saved: Saved, settings: Settings, code: snapshot.Snapshot) -> Note:
         devices=(),
         python=sys.executable,
         code=str(code.folder),
-        provenance={"code": code.digest, "git_commit": commit, "git_dirty": dirty, **_software()},
+        provenance={"code": code.digest, **origin, **_software()},
     )
 
 
@@ -188,7 +192,7 @@ def conclude(saved: Saved, note: Note | None, console: Console) -> int:
         if failure:
             console.print(
                 f"failed: {failure['kind']} {failure['label']}: {failure['cause']}: {failure['message']} "
-                f"(log: {failure['log']}); {failure['advice']}",
+                f"(log: {failure['log']}); {failure['advice']}{_last_words(failure)}",
                 markup=False, highlight=False, soft_wrap=True, style="red",
             )  # fmt: skip
     if note is not None and stop_file(note.folder).exists():
@@ -197,6 +201,12 @@ def conclude(saved: Saved, note: Note | None, console: Console) -> int:
     console.print(f"{sum(done)} of {len(done)} cells complete", highlight=False)
     reported = _report(saved) if any(done) else 0
     return 0 if all(done) and reported == 0 else 1
+
+
+def _last_words(failure: Mapping[str, Any]) -> str:
+    """The end of the log, where that says more than the message."""
+    lines = [line for line in str(failure["traceback"]).splitlines() if line.strip()][-LAST_WORDS:]
+    return "".join(f"\n    | {line}" for line in lines)
 
 
 def _report(saved: Saved) -> int:

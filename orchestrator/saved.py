@@ -1,11 +1,14 @@
-"""A study as its newest plan has it, ready to be made: what everybody reads who did not plan it."""
+"""A study as a plan of it has it, ready to be made: what everybody reads who did not plan it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator import estimate
 from orchestrator.identity import Artifact, Kind
 from orchestrator.ledger import Ledger, State, wanted
+from orchestrator.note import read_note
+from orchestrator.settings import Cluster
 from orchestrator.study import StudyFolder, artifacts_of, cell_state
 
 # Inputs of everything come first; then what is nearest to a record, so that results show early.
@@ -25,9 +28,18 @@ class Saved:
     seconds: Mapping[str, float]  # predicted, of one worker
 
     @classmethod
-    def of(cls, study: StudyFolder, number: int, document: Mapping[str, Any]) -> "Saved":
-        """A plan that was just written or read."""
-        seconds = {key: known["cost"]["seconds"] for key, known in document["artifacts"].items()}
+    def of(
+        cls, study: StudyFolder, number: int, document: Mapping[str, Any], cluster: Cluster | None = None
+    ) -> "Saved":
+        """A plan that was just written or read; times are those of the cluster, else of the plan's own.
+
+        A plan stays the same where only its cluster changes.
+        """
+        pace = cluster.flops_per_second if cluster else document["settings"]["cluster"]["flops_per_second"]
+        seconds = {
+            key: estimate.seconds(known["kind"], known["cost"]["flops"], pace)
+            for key, known in document["artifacts"].items()
+        }
         return cls(study, Ledger.at(study.outputs), number, document, artifacts_of(document), seconds)
 
     @classmethod
@@ -35,7 +47,9 @@ class Saved:
         """The newest plan of a study that has one."""
         newest = study.latest()
         assert newest is not None, "studies that are found have a plan"
-        return cls.of(study, *newest)
+        run = study.newest_run()
+        cluster = read_note(study.jobs(run)).settings.cluster if run else None
+        return cls.of(study, *newest, cluster)
 
     def states(self) -> dict[str, State]:
         """How far every artifact is."""

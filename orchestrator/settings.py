@@ -1,11 +1,28 @@
 """What a study has beside its cells: how its jobs run, and what it promises to report."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from orchestrator.identity import Kind
 from orchestrator.specs import Count, Rate, Spec
+
+Cause = Literal[
+    "bad input",
+    "import error",
+    "loss not finite",
+    "disk full",
+    "out of GPU memory",
+    "out of memory",
+    "time limit",
+    "preempted",
+    "node failed",
+    "cancelled",
+    "lost",
+    "killed",
+    "grader hang",
+    "unknown",
+]
 
 
 class Jobs(Spec):
@@ -15,7 +32,7 @@ class Jobs(Spec):
     flops_per_second: Rate  # of one worker, for estimates of time
     failures: Count  # of one cause, after which nothing new is started
     save_every: Rate  # seconds between two saves of what an interrupted stage resumes from
-    tries: dict[str, Count]  # how often in all, by cause; what is not named here has a default of its own
+    tries: dict[Cause, Count]  # how often in all, by cause; what is not named here has a default of its own
 
 
 class LocalCluster(Jobs):
@@ -50,13 +67,13 @@ class Resources(Spec):
 
 
 class ResourceChanges(Spec):
-    """Resources that differ for a stage or a model; what is not named stays."""
+    """Resources that differ for a stage or a model. Only what is named counts; null takes a wish back."""
 
-    cpus: Count | None = None
-    gpus: Annotated[int, Field(ge=0)] | None = None
-    nodes: Count | None = None
-    memory_gib: Rate | None = None
-    minutes: Rate | None = None
+    cpus: Count = 1
+    gpus: Annotated[int, Field(ge=0)] = 0
+    nodes: Count = 1
+    memory_gib: Rate = 1.0
+    minutes: Rate = 1.0
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
@@ -64,6 +81,10 @@ class ResourceChanges(Spec):
     gres: str | None = None
     exclude: str | None = None
     python: str | None = None
+
+    def named(self) -> dict[str, Any]:
+        """What is to change."""
+        return self.model_dump(exclude_unset=True)
 
 
 class Driver(Spec):
@@ -86,7 +107,7 @@ class SlurmCluster(Jobs):
     target_minutes: Rate  # artifacts are packed into jobs of about this length
     max_parallel: Count | None  # jobs of an array that run at the same time
     max_queued: Count | None  # jobs in the queue at the same time, where the site has a limit
-    most_minutes: Rate | None  # no time limit above this; null: the partition's own
+    most_minutes: Rate | None  # no time limit above this, nor ever above the partition's own
     most_memory_gib: Rate | None  # no more memory than this after running out of it
     warn_seconds: Count  # before the time limit, to save what is in hand
     requeue: bool  # a job that is preempted or out of time goes back into the queue by itself

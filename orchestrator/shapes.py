@@ -29,7 +29,7 @@ def resources_for(cluster: SlurmCluster, kind: Kind, model: str | None, changes:
     resources = cluster.resources
     for wish in (cluster.stages.get(kind), cluster.models.get(model or "", {}).get(kind)):
         if wish is not None:
-            resources = resources.model_copy(update=wish.model_dump(exclude_none=True))
+            resources = resources.model_copy(update=wish.named())
     return resources.model_copy(
         update={
             "memory_gib": _capped(resources.memory_gib, changes.memory_factor, cluster.most_memory_gib),

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from orchestrator import shapes, slurm
-from orchestrator.driver import drivers, newest_run
+from orchestrator.driver import drivers
 from orchestrator.ledger import State
 from orchestrator.note import read_note
 from orchestrator.queued import Queued, look
@@ -145,28 +145,28 @@ def _made_within(saved: Saved, states: Mapping[str, State], seconds: float) -> f
 
 def _device_hours(saved: Saved, states: Mapping[str, State]) -> tuple[str, float, float]:
     """GPU-hours, or CPU-hours where no stage has a GPU: used and to come, by predictions put right."""
-    devices = _devices(saved)
+    device, held = _devices(saved)
     pace = _pace(saved, states)
     used = left = 0.0
-    for key, artifact in saved.artifacts.items():
-        hours = saved.seconds[key] * pace * devices[1].get(artifact.kind, 1.0) / HOUR
+    for key in saved.artifacts:
+        hours = saved.seconds[key] * pace * held.get(key, 1.0) / HOUR
         if states[key] == State.COMPLETE:
             used += hours
         else:
             left += hours
-    return devices[0], used, left
+    return device, used, left
 
 
 def _devices(saved: Saved) -> tuple[str, Mapping[str, float]]:
-    """What is counted, and how many of them each stage holds."""
-    run = newest_run(saved.study)
+    """What is counted, and how many of them the making of each artifact holds."""
+    run = saved.study.newest_run()
     if run is None:
         return "CPU", {}
-    cluster = read_note(saved.study.jobs(run) / "note.json").settings.cluster
-    held = {artifact.kind: _held(cluster, saved, key) for key, artifact in saved.artifacts.items()}
+    cluster = read_note(saved.study.jobs(run)).settings.cluster
+    held = {key: _held(cluster, saved, key) for key in saved.artifacts}
     if any(gpus for gpus, _ in held.values()):
-        return "GPU", {kind: float(gpus) for kind, (gpus, _) in held.items()}
-    return "CPU", {kind: float(cpus) for kind, (_, cpus) in held.items()}
+        return "GPU", {key: float(gpus) for key, (gpus, _) in held.items()}
+    return "CPU", {key: float(cpus) for key, (_, cpus) in held.items()}
 
 
 def _held(cluster: LocalCluster | SlurmCluster, saved: Saved, key: str) -> tuple[int, int]:

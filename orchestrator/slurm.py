@@ -4,14 +4,12 @@ import getpass
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from pathlib import Path
-
-from orchestrator.refusal import Refused
 
 # Longer than this no command takes that still works.
 PATIENCE = 60.0
@@ -40,25 +38,12 @@ _LAST_WORDS = (
     (re.compile(r"DUE TO PREEMPTION"), "preempted"),
     (re.compile(r"DUE TO NODE FAILURE"), "node failed"),
 )
-# What sbatch says when there are too many jobs, and when it could not ask.
-_FULL = re.compile(
-    r"MaxSubmit|QOSMax|AssocMax|AssocGrp|QOSGrp|accounting/QOS policy|MaxJobCount|too many|"
-    r"temporarily unable to accept|[Rr]esource temporarily unavailable"
-)
-_UNHEARD = re.compile(
-    r"[Uu]nable to contact|[Ss]ocket timed out|[Cc]onnection|[Zz]ero [Bb]ytes|not answer|no command|"
-    r"[Cc]ommunication|in standby|shutdown|Transport endpoint"
-)
-_QUEUE_FORMAT = "%F|%K|%T|%u|%Q|%P|%S|%M|%N|%r|%j"
+_QUEUE_FORMAT = "%F|%K|%T|%u|%Q|%P|%N|%r|%j"
 _ENDED_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList,JobName"
 
 
 class SlurmSilent(Exception):
     """A command of Slurm failed, hung, or is not there; nothing is known, and nothing follows from that."""
-
-
-class SlurmFull(Exception):
-    """Slurm takes no more jobs for now: a limit of the site, the account or the user is met."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +56,6 @@ class Entry:
     user: str
     priority: int
     partition: str
-    start: datetime | None  # begun, or expected to
-    elapsed: str
     nodes: str
     reason: str
     name: str
@@ -116,13 +99,12 @@ def environment() -> dict[str, str]:
 def queue() -> list[Entry]:
     """Everybody's jobs that wait, run, or ended within the last minutes (MinJobAge), by one call."""
     # Long lists of elements are printed whole only when this is zero.
-    told = ask(["squeue", "-a", "-h", "-t", "all", "-o", _QUEUE_FORMAT], SLURM_BITSTR_LEN="0")
-    entries = []
-    for line in told.splitlines():
-        fields = line.split("|", 10)
-        if len(fields) == 11:
-            entries.append(_entry(fields))
-    return entries
+    told = ask(["squeue", "-a", "-t", "all", "-o", _QUEUE_FORMAT], SLURM_BITSTR_LEN="0")
+    header, *lines = [line.split("|", _QUEUE_FORMAT.count("|")) for line in told.splitlines()] or [[]]
+    # An empty queue has a header. Half an answer would make jobs that wait look ended.
+    if "STATE" not in header or any(len(fields) != len(header) for fields in lines):
+        raise SlurmSilent("squeue's answer cannot be read")
+    return [_entry(fields) for fields in lines]
 
 
 def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
@@ -133,7 +115,7 @@ def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
     if not job_ids:
         return {}
     # Without a start sacct shows what was live since midnight only.
-    begin = since.strftime("%Y-%m-%dT%H:%M:%S")
+    begin = since.astimezone().strftime("%Y-%m-%dT%H:%M:%S")  # its clock is the local one
     told = ask(
         ["sacct", "-n", "-P", "-X", "-S", begin, "-E", "now", "-j", ",".join(job_ids), "-o", _ENDED_FORMAT]
     )
@@ -145,7 +127,10 @@ def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
         state = fields[1].split()[0]  # CANCELLED by 1000
         if state not in LIVE:
             seconds = int(fields[3]) if fields[3].isdecimal() else 0
-            found[fields[0]] = Ended(state, fields[2], seconds, *fields[4:])
+            ended = Ended(state, fields[2], seconds, *fields[4:])
+            job_id, _, index = fields[0].partition("_")
+            elements = elements_of(index)  # several, `123_[4-7%2]`, where none of them ever began
+            found.update({f"{job_id}_{element}": ended for element in elements or ()} or {fields[0]: ended})
     return found
 
 
@@ -167,47 +152,17 @@ def configuration() -> dict[str, str]:
 def partitions() -> dict[str, dict[str, str]]:
     """The settings of each partition (MaxTime, Default, State, ...)."""
     told = ask(["scontrol", "-o", "show", "partition"])
-    found = {}
-    for line in told.splitlines():
-        fields = dict(part.split("=", 1) for part in line.split() if "=" in part)
-        if "PartitionName" in fields:
-            found[fields["PartitionName"]] = fields
-    return found
+    found = map(_pairs, told.splitlines())
+    return {fields["PartitionName"]: fields for fields in found if "PartitionName" in fields}
 
 
-def sbatch(script: Path) -> str:
-    """Submit a batch script; the id of the job or array.
-
-    Raises Refused where Slurm will never take it, SlurmFull where a limit is met, SlurmSilent where nobody
-    knows whether it was taken.
-    """
-    told = _submitted(["sbatch", "--parsable", str(script)], script).stdout
-    return told.strip().partition(";")[0]  # 123;name-of-cluster
+def job(job_id: str) -> dict[str, str]:
+    """What is known of a job that waits or runs (PreemptTime, Restarts, ...)."""
+    return _pairs(ask(["scontrol", "-o", "show", "job", job_id]))
 
 
-def would_start(script: Path) -> str:
-    """What Slurm says about when and where a batch script would start; nothing is submitted.
-
-    Raises what `sbatch` raises.
-    """
-    return " ".join(_submitted(["sbatch", "--test-only", str(script)], script).stderr.split())
-
-
-def cancel(job_ids: Sequence[str]) -> None:
-    """End jobs, waiting or running. Ones that are over are no error."""
-    if job_ids:
-        ask(["scancel", "--quiet", *job_ids])
-
-
-def cancel_waiting(job_ids: Sequence[str]) -> None:
-    """End those that have not begun; what runs goes on."""
-    if job_ids:
-        ask(["scancel", "--quiet", "--state=PENDING", *job_ids])
-
-
-def requeue(job_id: str) -> None:
-    """Put a running job back into the queue, which ends it here."""
-    ask(["scontrol", "requeue", job_id])
+def _pairs(line: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in line.split() if "=" in part)
 
 
 def elements_of(expression: str) -> tuple[int, ...] | None:
@@ -224,44 +179,41 @@ def elements_of(expression: str) -> tuple[int, ...] | None:
 
 def ask(command: Sequence[str], **variables: str) -> str:
     """What a command of Slurm printed. Raises SlurmSilent where it failed or took too long."""
-    return _ran(command, variables).stdout
+    return answer(command, **variables)[0]
 
 
-def _submitted(command: Sequence[str], script: Path) -> subprocess.CompletedProcess[str]:
+def answer(command: Sequence[str], **variables: str) -> tuple[str, str]:
+    """The same, and what it printed on stderr."""
     try:
-        return _ran(command, {})
-    except SlurmSilent as silence:
-        if _FULL.search(str(silence)):
-            raise SlurmFull(str(silence)) from silence
-        if _UNHEARD.search(str(silence)):
-            raise
-        raise Refused(
-            f"Slurm does not take the job ({silence}): correct conf/cluster or the cluster.* overrides; "
-            f"the script is {script}"
-        ) from silence
-
-
-def _ran(command: Sequence[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    try:
-        ran = subprocess.run(
+        # A session of its own: Ctrl-C does not come between sbatch and its answer.
+        running = subprocess.Popen(
             command,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=PATIENCE,
             env={**environment(), **variables},
+            start_new_session=True,
         )
     except FileNotFoundError:
         raise SlurmSilent(f"there is no command {command[0]} on this machine") from None
-    except subprocess.TimeoutExpired:
-        raise SlurmSilent(f"{command[0]} did not answer within {PATIENCE:.0f} s") from None
-    if ran.returncode != 0:
-        raise SlurmSilent(f"{command[0]}: {' '.join(ran.stderr.split()) or f'exit code {ran.returncode}'}")
-    return ran
+    with running:
+        try:
+            out, error = running.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            # All of it: sites wrap these commands in scripts, whose children would keep the pipes open.
+            os.killpg(running.pid, signal.SIGKILL)
+            said = " ".join(running.communicate()[1].split())
+            heard = f" ({said})" if said else ""
+            raise SlurmSilent(f"{command[0]} did not answer within {PATIENCE:.0f} s{heard}") from None
+    if running.returncode != 0:
+        raise SlurmSilent(f"{command[0]}: {' '.join(error.split()) or f'exit code {running.returncode}'}")
+    return out, error
 
 
 def _entry(fields: Sequence[str]) -> Entry:
-    job_id, index, state, owner, priority, partition, start, elapsed, nodes, reason, name = fields
+    job_id, index, state, owner, priority, partition, nodes, reason, name = fields
     return Entry(
         job_id=job_id,
         elements=elements_of(index),
@@ -269,19 +221,10 @@ def _entry(fields: Sequence[str]) -> Entry:
         user=owner,
         priority=int(priority) if priority.isdecimal() else 0,
         partition=partition,
-        start=_time(start),
-        elapsed=elapsed,
         nodes=nodes,
         reason=reason,
         name=name,
     )
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def names(entry: Entry) -> Iterator[str]:

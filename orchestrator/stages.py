@@ -16,6 +16,7 @@ from orchestrator.refusal import Refused
 
 # How often a caller hears that the child still lives.
 TICK = 1.0
+NOT_BEGUN = "not begun"  # how far a stage came that was asked after it was told to pause
 PAUSE = b'{"ask": "pause"}\n'
 Progress = Callable[[float, str], None]
 
@@ -38,6 +39,7 @@ class StageProcess:
     """A running `python -m experiments serve`; a context manager that ends it.
 
     `python` is a command that starts another Python than the one that runs us, such as a container's.
+    Raises StageFailed where it cannot be started.
     """
 
     def __init__(
@@ -47,13 +49,18 @@ class StageProcess:
         python: str | None = None,
     ) -> None:
         started_by = [sys.executable] if python is None else shlex.split(python)
-        self._process = subprocess.Popen(
-            [*started_by, "-m", "experiments", "serve"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env={**os.environ, **(environment or {})},
-        )
+        try:
+            self._process = subprocess.Popen(
+                [*started_by, "-m", "experiments", "serve"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+            )
+        except OSError as error:
+            raise StageFailed("import error", f"no stage can be started: {error}") from error
+        self._started_by = shlex.join(started_by)
+        self._heard = False  # anything, so far
         self._unread = b""
         self._pausing = False
         self._asked = False
@@ -83,7 +90,7 @@ class StageProcess:
         where `pause` was called and the stage had not come to its end.
         """
         if self._pausing:
-            raise StagePaused("not begun")
+            raise StagePaused(NOT_BEGUN)
         self._send(request)
         self._asked = True
         if self._pausing:
@@ -106,6 +113,7 @@ class StageProcess:
     def _answer(self, on_progress: Progress) -> Any:
         progress, note = 0.0, ""
         for answer in self._answers():
+            self._heard = self._heard or answer is not None
             if answer is None:
                 on_progress(progress, note)
             elif "progress" in answer:
@@ -159,6 +167,11 @@ class StageProcess:
                 "killed",
                 f"the stage process was killed by signal {-code}; if nobody did that, memory ran out",
             )
+        if not self._heard:
+            ended = (
+                f"`{self._started_by} -m experiments serve` ended with exit code {code} before it answered"
+            )
+            return StageFailed("import error", f"{ended}; its log says why")
         return StageFailed("unknown", f"the stage process ended with exit code {code}; its log says why")
 
 

@@ -49,7 +49,9 @@ def watch(study: str, outputs: Path) -> int:
                 saved = Saved.newest(found)
             known = situation(saved)
             live.update(page(known), refresh=True)
-            busy = known.running or (known.queue and (known.queue.jobs or known.queue.silence))
+            busy = known.running or (
+                known.queue and (known.queue.jobs or known.queue.silence or known.queue.driver)
+            )
             idle_since = None if busy else idle_since or time.monotonic()
             if _over(known) or (idle_since and time.monotonic() - idle_since > PATIENCE):
                 return 0 if known.complete else 1

@@ -64,6 +64,10 @@ class StudyFolder:
         inputs = {key for known in asked.values() for key in known["inputs"].values()}
         return artifacts_of({"artifacts": {**read_artifacts(path, inputs), **asked}})
 
+    def newest_run(self) -> str | None:
+        """The name of the last run; names begin with their time."""
+        return max((note.parent.name for note in self.root.glob("jobs/*/note.json")), default=None)
+
     def latest(self) -> tuple[int, dict[str, Any]] | None:
         """Number and content of the newest plan."""
         number = self.newest()
@@ -71,9 +75,7 @@ class StudyFolder:
 
     def newest(self) -> int | None:
         """Number of the newest plan."""
-        return max(
-            (int(path.stem) for path in self.plans.glob("*.json") if path.stem.isdecimal()), default=None
-        )
+        return max((int(path.stem) for path in self.plans.glob("*.json")), default=None)
 
 
 def find(name_or_folder: str, outputs: Path) -> StudyFolder:
@@ -82,7 +84,7 @@ def find(name_or_folder: str, outputs: Path) -> StudyFolder:
     if (given / "plans").is_dir():
         root = given.resolve()
         return StudyFolder(root.parent.parent, root.name)
-    study = StudyFolder(outputs, name_or_folder)
+    study = StudyFolder(outputs.expanduser().resolve(), name_or_folder)
     if not study.plans.is_dir() or study.newest() is None:
         there = sorted(path.name for path in (outputs / "studies").glob("*") if (path / "plans").is_dir())
         known = f"there are: {', '.join(there)}" if there else "there is none yet"
@@ -167,6 +169,13 @@ def cell_state(cell: Mapping[str, Any], states: Mapping[str, State]) -> State:
         if state in way:
             return state
     return State.WAITING
+
+
+def keys_of(cell: Mapping[str, Any]) -> list[str]:
+    """The keys of all that a cell is made from, its records last."""
+    keys = cell["artifacts"]
+    alone = [keys["pool"], keys["base"], keys["checkpoint"]]
+    return [key for key in [*alone, *keys["completions"].values(), *keys["record"].values()] if key]
 
 
 def _row(cell: Mapping[str, Any], states: Mapping[str, State]) -> dict[str, Any]:

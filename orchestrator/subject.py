@@ -7,7 +7,6 @@ from typing import Any
 
 from orchestrator import check, slurm
 from orchestrator.compose import Grid
-from orchestrator.driver import newest_run
 from orchestrator.findings import Finding
 from orchestrator.identity import Artifact
 from orchestrator.note import read_note
@@ -96,9 +95,9 @@ def of_study(name: str, outputs: Path) -> Subject:
     """As its last run had it; where it never ran, as its plan has it. Raises Refused where there is none."""
     study = find(name, outputs)
     saved = Saved.newest(study)
-    run = newest_run(study)
+    run = study.newest_run()
     if run is not None:
-        settings = read_note(study.jobs(run) / "note.json").settings
+        settings = read_note(study.jobs(run)).settings
     else:
         settings = Settings.model_validate(saved.document["settings"])
     left = saved.left(saved.states())

@@ -57,6 +57,16 @@ class Submission:
         """Note that Slurm has it."""
         write_json(self.folder / "job.json", {"job_id": job_id})
 
+    def examined(self, element: str) -> None:
+        """Note that it is known what became of an element that ended with something unmade."""
+        with (self.folder / "examined").open("a", encoding="utf-8") as names:
+            names.write(f"{element}\n")
+
+    def known_examined(self) -> set[str]:
+        """The elements of which that was noted."""
+        path = self.folder / "examined"
+        return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
+
     def over(self, became: Mapping[str, Any]) -> None:
         """Note that nothing of it waits or runs any more; nobody asks Slurm about it again."""
         write_json(self.folder / "over.json", became)
@@ -71,7 +81,7 @@ def write(run_folder: Path, resources: Resources, shares: Sequence[Sequence[str]
     """A new submission; each element has its share of keys."""
     folder = run_folder / f"{datetime.now(UTC):%m%d%H%M%S}-{secrets.token_hex(3)}"
     about = {
-        "written": datetime.now().isoformat(timespec="seconds"),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "resources": resources.model_dump(mode="json"),
         "keys": shares,
     }

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import submitit
 
-from orchestrator import slurm
+from orchestrator import slurm_jobs
 from orchestrator.files import write_text
 from orchestrator.job import work
 from orchestrator.settings import Resources, SlurmCluster
@@ -45,16 +45,16 @@ class Job:
         psutil.wait_procs(family, timeout=5)
 
 
-def submit_local(note_file: Path, n_jobs: int, environment: Mapping[str, str]) -> list[Job]:
-    """Start jobs on this machine that work on a note; slots are their own affair."""
-    executor = submitit.LocalExecutor(note_file.parent / "submitit", python=sys.executable)
+def submit_local(run_folder: Path, n_jobs: int, environment: Mapping[str, str]) -> list[Job]:
+    """Start jobs on this machine that work on a run; slots are their own affair."""
+    executor = submitit.LocalExecutor(run_folder / "submitit", python=sys.executable)
     executor.update_parameters(timeout_min=A_MONTH_IN_MINUTES)
     with _changed_environment(environment), _out_of_reach_of_the_terminal():
-        return [Job(executor.submit(work, str(note_file))) for _ in range(n_jobs)]
+        return [Job(executor.submit(work, str(run_folder))) for _ in range(n_jobs)]
 
 
 @dataclass(frozen=True)
-class Batch:
+class Script:
     """What one call of sbatch submits: a job, or an array of elements."""
 
     folder: Path  # of its script and logs
@@ -67,32 +67,32 @@ class Batch:
     begin: str | None = None  # not before, as sbatch reads it
 
 
-def submit_slurm(batch: Batch, cluster: SlurmCluster) -> str:
-    """The id of the job or array. Raises what `slurm.sbatch` raises."""
-    return slurm.sbatch(write_script(batch, cluster))
+def submit_slurm(script: Script, cluster: SlurmCluster) -> str:
+    """The id of the job or array. Raises what `slurm_jobs.sbatch` raises."""
+    return slurm_jobs.sbatch(write_script(script, cluster))
 
 
-def write_script(batch: Batch, cluster: SlurmCluster) -> Path:
-    """The script that sbatch is given, in the folder of the batch."""
-    batch.folder.mkdir(parents=True, exist_ok=True)
-    executor = submitit.SlurmExecutor(batch.folder)
-    executor.update_parameters(**_parameters(batch, cluster))
-    if batch.n_elements is not None:
-        executor.parameters["map_count"] = batch.n_elements  # as submitit does for arrays of its own
-    surroundings = ["env", f"PYTHONPATH={batch.code}", "PYTHONSAFEPATH=1"]
-    script = batch.folder / "submission.sh"
-    write_text(script, executor._make_submission_file_text(shlex.join([*surroundings, *batch.command]), ""))
-    return script
+def write_script(script: Script, cluster: SlurmCluster) -> Path:
+    """The script that sbatch is given, in the folder of the script."""
+    script.folder.mkdir(parents=True, exist_ok=True)
+    executor = submitit.SlurmExecutor(script.folder)
+    executor.update_parameters(**_parameters(script, cluster))
+    if script.n_elements is not None:
+        executor.parameters["map_count"] = script.n_elements  # as submitit does for arrays of its own
+    surroundings = ["env", f"PYTHONPATH={script.code}", "PYTHONSAFEPATH=1"]
+    path = script.folder / "submission.sh"
+    write_text(path, executor._make_submission_file_text(shlex.join([*surroundings, *script.command]), ""))
+    return path
 
 
-def _parameters(batch: Batch, cluster: SlurmCluster) -> dict[str, Any]:
+def _parameters(script: Script, cluster: SlurmCluster) -> dict[str, Any]:
     """As submitit names them; what is None is left to the site."""
-    resources = batch.resources
+    resources = script.resources
     further: dict[str, Any] = {"requeue" if cluster.requeue else "no-requeue": True}
-    if batch.begin:
-        further["begin"] = batch.begin
+    if script.begin:
+        further["begin"] = script.begin
     return {
-        "job_name": batch.name,
+        "job_name": script.name,
         "partition": resources.partition,
         "account": resources.account,
         "qos": resources.qos,
@@ -107,15 +107,17 @@ def _parameters(batch: Batch, cluster: SlurmCluster) -> dict[str, Any]:
         "mem": f"{math.ceil(resources.memory_gib * 1024)}M",
         "wckey": None,
         "setup": list(cluster.setup),
-        "dependency": f"afterany:{':'.join(batch.after)}" if batch.after else None,
-        "array_parallelism": cluster.max_parallel or batch.n_elements or 1,
-        "signal_delay_s": cluster.warn_seconds,
+        "dependency": f"afterany:{':'.join(script.after)}" if script.after else None,
+        "array_parallelism": cluster.max_parallel or script.n_elements or 1,
+        # A warning before half of the time is over would be none.
+        "signal_delay_s": min(cluster.warn_seconds, round(resources.minutes * 30)),
         "stderr_to_stdout": True,
         "additional_parameters": {**further, **cluster.sbatch},
         # A step does not inherit the processors of its job any more, since Slurm 22.05.
-        "srun_args": [f"--cpus-per-task={resources.cpus}"],
+        # However many nodes a job has, one worker works on its share.
+        "srun_args": ["--nodes=1", "--ntasks=1", f"--cpus-per-task={resources.cpus}"],
         # Signals reach the processes of a step; a job that submits needs none.
-        "use_srun": batch.n_elements is not None,
+        "use_srun": script.n_elements is not None,
     }
 
 

@@ -18,12 +18,15 @@ class Policy:
     advice: str
     elsewhere: bool = False  # only another job, with other resources or on another node, can do better
     stops_run: bool = False  # every other artifact would meet the same
+    alone: bool = False  # says nothing about any other artifact, however often it comes
 
 
 POLICIES: Mapping[str, Policy] = {
     "bad input": Policy(1, "correct the input that the message names, then run again"),
     "import error": Policy(1, "install what is missing where the stages run, then run again", stops_run=True),
-    "loss not finite": Policy(1, "lower train.learning_rate, or look at the rows that the message names"),
+    "loss not finite": Policy(
+        1, "lower train.learning_rate, or look at the rows that the message names", alone=True
+    ),
     "disk full": Policy(1, "free disk space, then run again", stops_run=True),
     "out of GPU memory": Policy(5, "ask for larger or more GPUs (cluster.stages.checkpoint.gpus)"),
     "out of memory": Policy(3, "ask for more memory (cluster.stages.<stage>.memory_gib)", elsewhere=True),

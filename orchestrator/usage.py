@@ -1,6 +1,6 @@
 """What a study asked for and used: from manifests, submissions, and the accounting where there is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -112,16 +112,18 @@ def of(saved: Saved) -> Usage:
     ours = {
         key: known["provenance"] for key, known in manifests.items() if known["provenance"]["run"] in runs
     }
-    submissions = {known.job_id: known for known in every(saved.study) if known.job_id is not None}
+    elements = _elements(every(saved.study))
     by_job: dict[str, list[str]] = {}
     for key, provenance in ours.items():
         by_job.setdefault(_job_of(provenance), []).append(key)
-    arrays = sorted({name.partition("_")[0] for name in by_job} & submissions.keys())
-    used, silence = _accounted([submissions[array] for array in arrays])
+    submitted = {
+        name: elements[name, keys[0]] for name, keys in by_job.items() if (name, keys[0]) in elements
+    }
+    used, silence = _accounted({known.folder: known for known in submitted.values()}.values())
     jobs = []
     for name, keys in sorted(by_job.items()):
         made = sorted((_made(saved, key, ours[key]) for key in keys), key=lambda made: made.begun)
-        submission = submissions.get(name.partition("_")[0])
+        submission = submitted.get(name)
         begun = [ours[key].get("worker_begun") for key in keys]
         jobs.append(
             Job(
@@ -142,6 +144,16 @@ def _job_of(provenance: Mapping[str, Any]) -> str:
     return name or f"{provenance['host']}:{provenance['pid']}:{provenance['run']}"
 
 
+def _elements(known: Iterable[Submission]) -> dict[tuple[str, str], Submission]:
+    """By job and key: a controller that was killed gives ids twice, and never for the same things to make."""
+    return {
+        (f"{submission.job_id}_{index}", key): submission
+        for submission in known
+        for index, share in enumerate(submission.shares())
+        for key in share
+    }
+
+
 def _made(saved: Saved, key: str, provenance: Mapping[str, Any]) -> Made:
     return Made(
         key=key,
@@ -155,15 +167,17 @@ def _made(saved: Saved, key: str, provenance: Mapping[str, Any]) -> Made:
     )
 
 
-def _accounted(submissions: Sequence[Submission]) -> tuple[dict[str, Used], str | None]:
+def _accounted(known: Iterable[Submission]) -> tuple[dict[str, Used], str | None]:
     """What the accounting knows of them; nothing, and the reason, where there is none."""
+    submissions = list(known)
     if not submissions:
         return {}, None
     found: dict[str, Used] = {}
     since = min(submission.written for submission in submissions) - SLACK
     try:
         for first in range(0, len(submissions), AT_ONCE):
-            names = {known.job_id or "": known.job_name for known in submissions[first : first + AT_ONCE]}
+            some = submissions[first : first + AT_ONCE]
+            names = {submission.job_id or "": submission.job_name for submission in some}
             found |= slurm_offers.used(names, since)
     except slurm.SlurmSilent as silence:
         return {}, str(silence)

@@ -12,7 +12,7 @@ from orchestrator.artifacts import Store
 from orchestrator.identity import KINDS, Artifact
 from orchestrator.ledger import Ledger
 from orchestrator.refusal import Refused
-from orchestrator.study import artifacts_of, cell_state, find
+from orchestrator.study import artifacts_of, cell_state, find, keys_of
 
 # More cells than this say nothing that `status` does not say better.
 AT_MOST = 20
@@ -30,7 +30,7 @@ def show(study: str, conditions: Sequence[str], outputs: Path, *, as_json: bool)
     cells = matching(document["cells"], conditions)
     explained = []
     for cell in cells[:AT_MOST]:
-        made_from = [artifacts[key] for key in _keys(cell, artifacts)]
+        made_from = [artifacts[key] for key in keys_of(cell) if key in artifacts]
         steps = [_step(artifact, str(states[artifact.key]), ledger) for artifact in made_from]
         explained.append({"axes": cell["axes"], "state": str(cell_state(cell, states)), "artifacts": steps})
     if as_json:
@@ -74,18 +74,6 @@ def _is(value: Any, text: str) -> bool:
         except ValueError:
             return False
     return str(value) == text
-
-
-def _keys(cell: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> list[str]:
-    keys = cell["artifacts"]
-    way = [
-        keys["pool"],
-        keys["base"],
-        keys["checkpoint"],
-        *keys["completions"].values(),
-        *keys["record"].values(),
-    ]
-    return [key for key in way if key in artifacts]
 
 
 def _step(artifact: Artifact, state: str, ledger: Ledger) -> dict[str, Any]:

@@ -4,25 +4,26 @@ import errno
 import os
 import shutil
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import psutil
 
 from orchestrator import triage
 from orchestrator.claims import Claim
-from orchestrator.files import write_text
+from orchestrator.files import tail
+from orchestrator.hopeless import stop_when_hopeless
 from orchestrator.identity import Artifact, Kind
 from orchestrator.leases import Lease, whoami
 from orchestrator.ledger import Ledger
 from orchestrator.measured import Measured
 from orchestrator.note import Note, stop_file
 from orchestrator.refusal import Refused
-from orchestrator.stages import StageFailed, StagePaused, StageProcess, stage_environment
+from orchestrator.stages import NOT_BEGUN, StageFailed, StagePaused, StageProcess, stage_environment
 
 # Signs of life are files on a shared file system, which a thousand workers may write to.
 SIGN_OF_LIFE_EVERY = 2.0
@@ -63,7 +64,7 @@ class Worker:
         self.environment = stage_environment(Path(note.code), place.threads, place.gpus)
         self.log = note.folder / f"worker-{place.name}.log"
         self._stage: StageProcess | None = None
-        self.warned: str | None = None
+        self.warning: Callable[[], str] | None = None
 
     def run(self) -> int:
         """Make what can be made until nothing is left or a warning came; how many artifacts that were."""
@@ -72,20 +73,32 @@ class Worker:
         with self.log.open("a", encoding="utf-8") as log:
             try:
                 for claim in self.claims.claims(about):
-                    if self._stage is None:
-                        self._stage = StageProcess(self.environment, log, self.place.python)
-                    if self.warned:  # while there was no stage to tell
-                        self._stage.pause()
-                    made += self.make(self._stage, *claim)
-                    if self.warned:
+                    stage = self._stage or self._new_stage(log, *claim)
+                    if stage is None:
+                        continue
+                    if self.warning:  # while there was no stage to tell
+                        stage.pause()
+                    made += self.make(stage, *claim)
+                    if self.warning:
                         break
             finally:
                 self._end_stage()
         return made
 
-    def warn(self, cause: str) -> None:
-        """Save what is in hand and end, as the place will be taken away; callable from a signal handler."""
-        self.warned = self.warned or cause
+    def _new_stage(self, log: IO[str], artifact: Artifact, lease: Lease) -> StageProcess | None:
+        """None where it cannot be started, which is written down for the artifact that wants it."""
+        try:
+            self._stage = StageProcess(self.environment, log, self.place.python)
+        except StageFailed as failure:
+            self._failed(artifact, lease, failure)
+        return self._stage
+
+    def warn(self, cause: Callable[[], str]) -> None:
+        """Save what is in hand and end, as the place will be taken away; callable from a signal handler.
+
+        `cause` is asked later, when there is time.
+        """
+        self.warning = self.warning or cause
         if self._stage is not None:
             self._stage.pause()
 
@@ -173,7 +186,8 @@ class Worker:
         return str(self.ledger.store.folder(self.claims.kinds[key], key).resolve())
 
     def _tell(self, text: str) -> None:
-        with self.log.open("a", encoding="utf-8") as log:
+        # A log that cannot be written, on a full disk say, must not hide what it was about to tell.
+        with suppress(OSError), self.log.open("a", encoding="utf-8") as log:
             log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}\n")
 
     def _paused(self, artifact: Artifact, lease: Lease, how_far: str) -> None:
@@ -183,8 +197,8 @@ class Worker:
             return
         self.ledger.store.discard_unfinished(artifact)
         self._tell(f"paused {artifact.kind} {artifact.key} ({artifact.label}): {how_far}")
-        if self.warned:
-            self._note_attempt(artifact, StageFailed(self.warned, f"paused at {how_far}"))
+        if self.warning and how_far != NOT_BEGUN and not stop_file(self.note.folder).exists():
+            self._note_attempt(artifact, StageFailed(self.warning(), f"paused at {how_far}"))
         self.ledger.leases.release(lease)
 
     def _failed(self, artifact: Artifact, lease: Lease, failure: StageFailed) -> None:
@@ -196,7 +210,7 @@ class Worker:
         self._tell(f"could not make {artifact.kind} {artifact.key} ({artifact.label}): {failure.message}")
         self._note_attempt(artifact, failure)
         self.ledger.leases.release(lease)
-        self._stop_when_hopeless(failure.cause)
+        stop_when_hopeless(self.ledger, self.note.folder, failure.cause, self.note.settings.cluster.failures)
 
     def _note_attempt(self, artifact: Artifact, failure: StageFailed) -> None:
         who = whoami()
@@ -210,19 +224,10 @@ class Worker:
             "node": who["node"] or who["host"],
             "cause": failure.cause,
             "message": failure.message,
-            "traceback": failure.traceback,
+            "traceback": failure.traceback or tail(self.log),
             "log": str(self.log),
         }
         self.ledger.blame(artifact.key, attempt, self.note.settings.cluster)
-
-    def _stop_when_hopeless(self, cause: str) -> None:
-        """Many failures of one cause are one mistake, and so is one that all others would meet."""
-        known = [self.ledger.failures.of(key) for key in self.ledger.failures.failed()]
-        causes = Counter(failure["cause"] for failure in known if failure and failure["run"] == self.note.run)
-        enough = 1 if triage.policy(cause).stops_run else self.note.settings.cluster.failures
-        if causes[cause] >= enough:
-            times = f"{causes[cause]} failures of one cause" if causes[cause] > 1 else "a failure"
-            write_text(stop_file(self.note.folder), f"stopped after {times}: {cause}")
 
     def _end_stage(self) -> None:
         if self._stage is not None:

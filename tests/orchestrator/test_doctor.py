@@ -58,6 +58,7 @@ def test_this_machine_is_green_and_stays_as_it_was(tmp_path):
     assert not outputs.exists()
 
 
+@pytest.mark.slow
 def test_outputs_that_cannot_be_written_are_red(tmp_path):
     (tmp_path / "file").write_text("")
     code, findings = examined(tmp_path, "cluster=local", f"outputs={tmp_path}/file/outputs")
@@ -67,6 +68,7 @@ def test_outputs_that_cannot_be_written_are_red(tmp_path):
     assert "outputs=PATH" in finding["remedy"]
 
 
+@pytest.mark.slow
 def test_data_that_is_not_there_is_a_red_line_and_all_else_is_looked_at(tmp_path):
     overrides = ("experiment=gsm8k_small", f"data.path={tmp_path}/nowhere", f"outputs={tmp_path}/outputs")
     code, findings = examined(tmp_path, *overrides)
@@ -178,6 +180,9 @@ def test_one_job_stands_for_all_shapes_that_meet_the_same_nodes_and_python():
     shapes = [Shape(("pool",), RESOURCES), Shape(("record",), larger), Shape(("checkpoint",), elsewhere)]
     assert [shape.stages for shape in probing.distinct(shapes)] == [("pool", "record"), ("checkpoint",)]
     assert probing.smaller(elsewhere).gpus == 1
+    in_words_of_the_site = RESOURCES.model_copy(update={"gres": "gpu:a100:8,mps:400"})
+    assert probing.smaller(in_words_of_the_site).gres == "gpu:a100:1,mps:1"
+    assert offer_checks.gpus(in_words_of_the_site) == 8
 
 
 def test_a_shape_of_all_stages_is_called_so():

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from orchestrator import advice, efficiency, slurm, slurm_offers, submissions, usage
 from orchestrator.__main__ import app
 from orchestrator.artifacts import Store
+from orchestrator.estimate import OVERHEAD
 from orchestrator.identity import Artifact, Kind
 from orchestrator.note import Note
 from orchestrator.refusal import Refused
@@ -65,7 +66,11 @@ def saved(tmp_path: Path) -> Saved:
         python="python", code=str(tmp_path), provenance={},
     )  # fmt: skip
     note.write()
-    array = submissions.write(note.folder, CLUSTER.resources, [["checkpoint0"], ["checkpoint1"]])
+    array = submissions.write(
+        note.folder,
+        CLUSTER.resources,
+        [[f"checkpoint{element}", f"completions{element}"] for element in "01"],
+    )
     array.taken("71")
     begun = array.written.timestamp() + 30
     for kind, job, after, seconds, cpu_seconds, peak in MADE:
@@ -139,8 +144,12 @@ def test_better_numbers_have_their_margins_and_can_be_pasted(saved, monkeypatch,
 def test_stages_are_set_against_their_predictions(saved, monkeypatch, capsys):
     without_accounting(monkeypatch)
     report = reported(saved, capsys)
-    assert report["stages"]["checkpoint"]["factor"] == pytest.approx(110 / 20)
-    assert report["stages"]["completions"]["factor"] == pytest.approx(70 / 20)
+    assert report["stages"]["checkpoint"]["factor"] == pytest.approx(
+        110 / (2 * (10 + OVERHEAD["checkpoint"]))
+    )
+    assert report["stages"]["completions"]["factor"] == pytest.approx(
+        70 / (2 * (10 + OVERHEAD["completions"]))
+    )
     # Four times 1e10 FLOPs in 180 s, but for the 0.2 s each that no arithmetic takes.
     assert "cluster.flops_per_second=2.2e+08" in report["overrides"]
 
@@ -158,7 +167,8 @@ def test_the_page_shows_asked_used_and_next(saved, monkeypatch):
 
 def test_a_study_that_made_nothing_is_refused(saved, tmp_path):
     empty = StudyFolder(tmp_path, "empty")
-    save_plan(empty, {"study": "empty", "settings": {"analysis": {}}, "cells": [], "artifacts": {}})
+    settings = {"analysis": {}, "cluster": {"flops_per_second": 1e9}}
+    save_plan(empty, {"study": "empty", "settings": settings, "cells": [], "artifacts": {}})
     with pytest.raises(Refused, match="nothing of 'empty'"):
         efficiency.show("empty", tmp_path, as_json=True)
 

@@ -91,3 +91,19 @@ def test_clearing_leaves_no_trace(tmp_path: Path) -> None:
     leases.refresh(lease, 0.9, "too late")
     assert leases.live() == {}
     assert list(leases.folder.iterdir()) == []
+
+
+def test_long_work_without_moments_of_its_own_gives_signs_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases = Leases(tmp_path)
+    lease = leases.claim(KEY, {})
+    assert lease is not None
+    monkeypatch.setattr(leases_module, "STALE_AFTER", 0.3)
+    monkeypatch.setattr(leases_module.socket, "gethostname", lambda: "another")
+    with leases.kept(lease):
+        time.sleep(0.6)
+        assert leases.claim(KEY, {}) is None
+    leases.clear(KEY)
+    time.sleep(0.1)
+    assert leases.live() == {}

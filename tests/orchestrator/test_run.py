@@ -1,10 +1,8 @@
 """The whole way on a tiny study, with real stages, and everything killed at bad moments."""
 
-import hashlib
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -17,34 +15,10 @@ from typing import Any
 import pytest
 
 from tests.killing import kill, wait_for_a_lease
+from tests.outcome import made, manifests, records, sha256
 from tests.tiny import AXES, ROOT, command, doublings, environment, run_to_its_end
 
 pytestmark = pytest.mark.slow
-
-
-def manifests(outputs: Path) -> dict[str, dict[str, Any]]:
-    found = outputs.glob("artifacts/*/*/manifest.json")
-    return {path.parent.name: json.loads(path.read_text()) for path in found}
-
-
-def records(outputs: Path) -> dict[str, dict[str, str]]:
-    """Digest of every payload file of every record."""
-    return {
-        path.name: {
-            file.name: _sha256(file) for file in sorted(path.iterdir()) if file.name != "manifest.json"
-        }
-        for path in (outputs / "artifacts" / "record").iterdir()
-    }
-
-
-def made(outputs: Path) -> list[str]:
-    """Every artifact that some worker said it made, as often as it was said."""
-    logs = outputs.glob("studies/*/jobs/*/worker-*.log")
-    return [key for log in logs for key in re.findall(r" made \w+ (\w+) ", log.read_text())]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -267,4 +241,4 @@ def test_a_full_disk_is_named_and_nothing_is_half_there(small_disk: Path, tmp_pa
     for manifest in small_disk.glob("artifacts/*/*/manifest.json"):
         described = json.loads(manifest.read_text())["files"]
         assert described
-        assert all(_sha256(manifest.parent / name) == file["sha256"] for name, file in described.items())
+        assert all(sha256(manifest.parent / name) == file["sha256"] for name, file in described.items())

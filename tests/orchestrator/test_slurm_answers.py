@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import slurm
+from orchestrator import slurm, slurm_jobs
 from orchestrator.refusal import Refused
 
 QUEUE = """\
-17|0|COMPLETED|root|4294901758|main|2026-11-24T18:33:06|0:29|n1|None|doublings.a
-18|3-5,9%2|PENDING|root|10|main|N/A|0:00||JobArrayTaskLimit|doublings.b
-18|2|RUNNING|root|10|main|2026-11-24T18:34:00|0:11|n2|None|doublings.b
-21|N/A|PENDING|ann|99|high|N/A|0:00||Priority|a|b
-nonsense
+ARRAY_JOB_ID|ARRAY_TASK_ID|STATE|USER|PRIORITY|PARTITION|NODELIST|REASON|NAME
+17|0|COMPLETED|root|4294901758|main|n1|None|doublings.a
+18|3-5,9%2|PENDING|root|10|main||JobArrayTaskLimit|doublings.b
+18|2|RUNNING|root|10|main|n2|None|doublings.b
+21|N/A|PENDING|ann|99|high||Priority|a|b
 """
 ENDED = """\
 18_2|COMPLETED|0:0|29|n2|doublings.b
@@ -44,7 +44,7 @@ def test_a_queue_has_elements_ranges_and_jobs(answers) -> None:  # type: ignore[
     ended, waiting, running, theirs = slurm.queue()
     assert not ended.live
     assert list(slurm.names(waiting)) == ["18_3", "18_4", "18_5", "18_9"]
-    assert running.start == datetime(2026, 11, 24, 18, 34)
+    assert running.nodes == "n2"
     assert (theirs.elements, theirs.user, theirs.name) == (None, "ann", "a|b")
 
 
@@ -59,6 +59,18 @@ def test_the_accounting_tells_only_of_what_has_ended(answers) -> None:  # type: 
     assert ended["18_6"].name == "a|b"
 
 
+@pytest.mark.parametrize("text", ["", "HTTP 500\n", QUEUE + "19|0|RUNN\n", QUEUE.partition("\n")[2]])
+def test_half_an_answer_is_silence(answers, text: str) -> None:  # type: ignore[no-untyped-def]
+    answers("squeue", text)
+    with pytest.raises(slurm.SlurmSilent, match="cannot be read"):
+        slurm.queue()
+
+
+def test_an_empty_queue_is_empty(answers) -> None:  # type: ignore[no-untyped-def]
+    answers("squeue", QUEUE.partition("\n")[0] + "\n")
+    assert slurm.queue() == []
+
+
 def test_garbage_tells_nothing(answers) -> None:  # type: ignore[no-untyped-def]
     answers("sacct", "\x00\xff|||\n|\n||||\nHTTP 500\n")
     assert slurm.ended(["18"], datetime(2026, 11, 24)) == {}
@@ -66,7 +78,7 @@ def test_garbage_tells_nothing(answers) -> None:  # type: ignore[no-untyped-def]
 
 def test_a_command_that_hangs_is_silence(answers, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     answers("squeue", "")
-    Path(os.environ["PATH"].split(os.pathsep)[0], "squeue").write_text("#!/bin/sh\nexec sleep 60\n")
+    Path(os.environ["PATH"].split(os.pathsep)[0], "squeue").write_text("#!/bin/sh\nsleep 60; echo late\n")
     monkeypatch.setattr(slurm, "PATIENCE", 0.3)
     with pytest.raises(slurm.SlurmSilent, match="did not answer"):
         slurm.queue()
@@ -75,11 +87,13 @@ def test_a_command_that_hangs_is_silence(answers, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("said", "meaning"),
     [
-        ("error: Batch job submission failed: Job violates accounting/QOS policy", slurm.SlurmFull),
-        ("error: QOSMaxSubmitJobPerUserLimit", slurm.SlurmFull),
-        ("Slurm temporarily unable to accept job, sleeping and retrying", slurm.SlurmFull),
+        ("error: Batch job submission failed: Job violates accounting/QOS policy", slurm_jobs.SlurmFull),
+        ("error: QOSMaxSubmitJobPerUserLimit", slurm_jobs.SlurmFull),
+        ("Slurm temporarily unable to accept job, sleeping and retrying", slurm_jobs.SlurmFull),
         ("error: Unable to contact slurm controller (connect failure)", slurm.SlurmSilent),
         ("error: Socket timed out on send/recv operation", slurm.SlurmSilent),
+        ("error: Protocol authentication error", slurm.SlurmSilent),
+        ("error: QOSMaxWallDurationPerJobLimit: Job violates accounting/QOS policy", Refused),
         ("error: invalid partition specified: nosuch", Refused),
         ("error: Invalid account or account/partition combination specified", Refused),
     ],
@@ -88,7 +102,7 @@ def test_what_sbatch_says_is_never_wait_or_unheard(answers, tmp_path: Path, said
     (tmp_path / "sbatch").write_text(f"#!/bin/sh\necho 'sbatch: {said}' >&2\nexit 1\n")
     (tmp_path / "sbatch").chmod(0o755)
     with pytest.raises(meaning):
-        slurm.sbatch(tmp_path / "script.sh")
+        slurm_jobs.sbatch(tmp_path / "script.sh")
 
 
 def test_nothing_of_a_surrounding_job_leaks(monkeypatch: pytest.MonkeyPatch) -> None:

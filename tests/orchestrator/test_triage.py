@@ -1,11 +1,11 @@
 """What is done about failures, and what the next try gets."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from orchestrator import shapes, slurm, triage
-from orchestrator.settings import ResourceChanges
+from orchestrator.settings import Cause, ResourceChanges
 from tests.tiny import CLUSTER, RESOURCES, SLURM
 
 
@@ -16,6 +16,7 @@ def attempts(*causes: str) -> list[dict[str, Any]]:
 def test_every_cause_of_slurm_and_of_the_stages_has_a_policy() -> None:
     stages = {"out of GPU memory", "out of memory", "disk full", "loss not finite", "import error", "unknown"}
     assert {*slurm.CAUSES.values(), *stages, "bad input", "killed", "lost"} <= triage.POLICIES.keys()
+    assert set(get_args(Cause)) == triage.POLICIES.keys()
 
 
 @pytest.mark.parametrize(

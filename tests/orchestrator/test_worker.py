@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.claims import Shared
 from orchestrator.identity import Artifact, digest, key_of
 from orchestrator.leases import Leases
 from orchestrator.ledger import Ledger
-from orchestrator.note import Note
+from orchestrator.note import Note, stop_file
 from orchestrator.stages import StageFailed
 from orchestrator.worker import Place, Worker
 from tests.tiny import SETTINGS
@@ -37,7 +39,7 @@ class Stage:
         pass
 
 
-def a_worker(tmp_path: Path) -> Worker:
+def a_worker(tmp_path: Path, python: str | None = None) -> Worker:
     note = Note(
         run="r",
         outputs=str(tmp_path),
@@ -53,7 +55,7 @@ def a_worker(tmp_path: Path) -> Worker:
     note.write()
     ledger = Ledger.at(tmp_path)
     claims = Shared(note.order, {ONLY.key: ONLY}, ledger, note.folder)
-    return Worker(note, ledger, claims, Place("0", threads=1, gpus=""))
+    return Worker(note, ledger, claims, Place("0", threads=1, gpus="", python=python))
 
 
 def make(worker: Worker, function: Callable[[Path], dict[str, Any]]) -> bool:
@@ -109,3 +111,19 @@ def test_a_failure_is_written_down_and_frees_the_artifact(tmp_path: Path) -> Non
     assert list(worker.claims.claims({})) == []
     assert worker.ledger.leases.live() == {}
     assert list((tmp_path / "artifacts" / "pool").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("python", "says"), [("/nowhere/python", "/nowhere/python"), ("sh -c 'exit 3'", "exit code 3")]
+)
+def test_a_python_that_cannot_run_stages_stops_the_run_at_once(
+    tmp_path: Path, python: str, says: str
+) -> None:
+    worker = a_worker(tmp_path, python)
+    assert worker.run() == 0
+    failure = worker.ledger.failures.of(ONLY.key)
+    assert failure is not None
+    assert failure["cause"] == "import error"
+    assert says in failure["message"]
+    assert stop_file(worker.note.folder).read_text() == "stopped after a failure: import error"
+    assert worker.ledger.leases.live() == {}
