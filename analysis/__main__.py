@@ -12,7 +12,6 @@ from rich.text import Text
 from analysis.between import between, between_json, print_between
 from analysis.chosen import Wishes, chosen_json
 from analysis.curve import as_json
-from analysis.expect import expect_command
 from analysis.figures import FORMATS
 from analysis.fit_command import Request, fit_groups, forecast_groups, refuse_unless_any_fitted
 from analysis.fit_files import FitFiles
@@ -126,7 +125,6 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
 
 
 app.command("power", epilog=EXAMPLE)(power_command)
-app.command("expect", hidden=True)(expect_command)
 
 
 @app.command("report", epilog="Example: doublings report outputs/studies/mini")

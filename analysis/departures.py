@@ -179,7 +179,7 @@ def _break(parts: _Parts) -> Break:
     """The sup-F test and the profile interval."""
     design, freedom = parts.design, parts.design.df_line - 2
     left = parts.profile(design.broken)
-    least = max(float(left.min()), np.finfo(float).tiny)
+    least = max(float(left.min()), np.finfo(float).eps ** 2 * parts.line_sum)
     F = (parts.line_sum - least) / (least / freedom)
     # {place: RSS(place) <= RSS_min (1 + F_{1, df} / df)}, as in docs/statistics.md; F_{1, df} = t^2.
     inside = design.places[left <= least * (1 + t_quantile(float(freedom), CONFIDENCE) ** 2 / freedom)]

@@ -1,9 +1,11 @@
-"""The command `expect`: what planned curves will show, asked by a plan before anything runs."""
+"""What planned curves will show, asked by a plan before anything runs: `python -m analysis.expect`.
+
+It stands outside the other commands because a plan should not wait for the figures to be imported.
+"""
 
 import sys
 from pathlib import Path
 
-import typer
 from pydantic import ValidationError
 
 from analysis.measured import measured_in_study
@@ -13,14 +15,7 @@ from analysis.study import read_study
 from orchestrator.expectation import Expectation, Expected, Planned
 from orchestrator.refusal import Refused
 
-
-def expect_command() -> None:
-    """Read what is planned on stdin, write the expected intervals to stdout (`orchestrator.expectation`)."""
-    try:
-        planned = Planned.model_validate_json(sys.stdin.read())
-    except ValidationError as error:
-        raise Refused(f"stdin holds no plan to look ahead of: {' '.join(str(error).split())}") from error
-    typer.echo(expected(planned).model_dump_json())
+REFUSED = 2
 
 
 def expected(planned: Planned) -> Expectation:
@@ -60,3 +55,20 @@ def _scatter(planned: Planned, metric: Metric) -> tuple[Scatter, str]:
         basis = f"if runs scatter as {planned.n_items:,} items answered at random, half of them right"
         return Scatter(0.0, binomial, float(planned.n_items)), basis
     return Scatter(metric.resolution), f"if runs scatter by {metric.resolution:g} {metric.unit}"
+
+
+def main() -> None:
+    """Read what is planned on stdin, write the expected intervals to stdout (`orchestrator.expectation`).
+
+    What is no plan ends with one sentence on stderr and exit code 2.
+    """
+    try:
+        planned = Planned.model_validate_json(sys.stdin.read())
+    except ValidationError as error:
+        sys.stderr.write(f"stdin holds no plan to look ahead of: {' '.join(str(error).split())}\n")
+        sys.exit(REFUSED)
+    sys.stdout.write(expected(planned).model_dump_json() + "\n")
+
+
+if __name__ == "__main__":
+    main()

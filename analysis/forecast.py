@@ -21,6 +21,10 @@ FAR = 4.0
 FEWEST_ERRORS = 2
 # What arithmetic leaves of equal values, as a share of them.
 ROUNDING = 1e-14
+# A take-off from equal values is as many times faster as one likes: more than this is no more unlikely.
+MOST_TAKEOFF = 1e6
+# Ends of an interval further out are infinite for all purposes but for arithmetic.
+LARGEST_LOG = 700.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Choice:
         margins = self._margins(amounts, weights @ (values - centre) ** 2)
         ends = [centre, centre - margins, centre + margins]
         if self.metric.log_scale:
-            ends = [np.exp(end) for end in ends]
+            ends = [np.exp(np.clip(end, -LARGEST_LOG, LARGEST_LOG)) for end in ends]
         low, high = self.metric.range
         clipped = [np.clip(end, low, high).tolist() for end in ends]
         return [
@@ -161,7 +165,7 @@ def _weights(tried: Sequence[Trial], score: Floats, noise: float, takeoff: Float
 
     Where nothing could be held out, the simplest law that has a slope forecasts alone.
     """
-    trust = np.array([one.candidate.trust for one in tried]) / np.maximum(takeoff, 1) ** 2
+    trust = np.array([one.candidate.trust for one in tried]) / np.clip(takeoff, 1, MOST_TAKEOFF) ** 2
     known = np.isfinite(score)
     if not known.any():
         alone: Floats = np.eye(len(tried))[_default(tried)]

@@ -134,17 +134,8 @@ class Solution:
         if len(self.scores) == len(self.residuals):
             return None
         directions = contrasts @ self.root  # (q, p)
-        adjusted, inverse = _corrections(self.shares)
-        spread = np.einsum("qp,mpr,mr->qm", directions, adjusted, self.scores)
-        weights = np.einsum("mpr,mrs,qs->qmp", adjusted, self.shares, directions)
-        own = np.einsum("qp,mpr,mrs,qs->qm", directions, inverse, self.shares, directions)
-        products = -np.einsum("qmp,qlp->qml", weights, weights)
-        diagonal = np.arange(len(self.scores))
-        products[:, diagonal, diagonal] += own
-        trace = products[:, diagonal, diagonal].sum(axis=1)
-        square = (products**2).sum(axis=(1, 2))
-        freedom = np.divide(trace**2, square, out=np.full_like(trace, np.nan), where=square > 0)
-        return ChainScatter(spread, np.round(freedom, 9))
+        pulls, freedom = _pulls(self.shares.tobytes(), self.shares.shape, directions.tobytes())
+        return ChainScatter(np.einsum("qmr,mr->qm", pulls, self.scores), freedom)
 
 
 @dataclass(frozen=True)
@@ -166,24 +157,23 @@ def solve(design: Floats, values: Floats, chains: NDArray[np.intp] | None) -> So
 
     `chains` (n,) numbers the chain of each row from 0; None where chains are unknown.
     """
-    basis, upper = np.linalg.qr(design)
-    root = np.linalg.inv(upper)
+    n, p = design.shape
+    known = None if chains is None else chains.astype(np.intp).tobytes()
+    basis, root, leverages, shares = _prepared(design.astype(np.float64).tobytes(), (n, p), known)
     coordinates = basis.T @ values
     fitted = basis @ coordinates
     residuals = values - fitted
-    scores = shares = None
-    if chains is not None:
-        n_chains, p = int(chains.max()) + 1, design.shape[1]
-        scores, shares = np.zeros((n_chains, p)), np.zeros((n_chains, p, p))
+    scores = None
+    if chains is not None and shares is not None:
+        scores = np.zeros(shares.shape[:2])
         np.add.at(scores, chains, basis * residuals[:, None])
-        np.add.at(shares, chains, basis[:, :, None] * basis[:, None, :])
     return Solution(
         parameters=root @ coordinates,
         fitted=fitted,
         residuals=residuals,
-        leverages=(basis**2).sum(axis=1),
+        leverages=leverages,
         root=root,
-        degrees_of_freedom=len(values) - design.shape[1],
+        degrees_of_freedom=n - p,
         scores=scores,
         shares=shares,
     )
@@ -198,6 +188,37 @@ def negligible(sum_of_squares: float, values: Floats) -> bool:
 def t_quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
     """The two-sided quantile of Student's t; nan where there are no degrees of freedom."""
     return float(special.stdtrit(degrees_of_freedom, (1 + confidence) / 2))
+
+
+@lru_cache(maxsize=512)
+def _prepared(
+    design_bytes: bytes, shape: tuple[int, int], chain_bytes: bytes | None
+) -> tuple[Floats, Floats, Floats, Floats | None]:
+    """Basis, root, leverages and shares: groups of one design have them in common."""
+    basis, upper = np.linalg.qr(np.frombuffer(design_bytes).reshape(shape))
+    shares = None
+    if chain_bytes is not None:
+        chains = np.frombuffer(chain_bytes, dtype=np.intp)
+        shares = np.zeros((int(chains.max()) + 1, shape[1], shape[1]))
+        np.add.at(shares, chains, basis[:, :, None] * basis[:, None, :])
+    return basis, np.linalg.inv(upper), (basis**2).sum(axis=1), shares
+
+
+@lru_cache(maxsize=2048)
+def _pulls(share_bytes: bytes, shape: tuple[int, int, int], direction_bytes: bytes) -> tuple[Floats, Floats]:
+    """What the scores of chains are multiplied with (q, m, p), and degrees of freedom (q,), by direction."""
+    shares = np.frombuffer(share_bytes).reshape(shape)
+    directions = np.frombuffer(direction_bytes).reshape(-1, shape[1])
+    adjusted, inverse = _corrections(shares)
+    weights = np.einsum("mpr,mrs,qs->qmp", adjusted, shares, directions)
+    own = np.einsum("qp,mpr,mrs,qs->qm", directions, inverse, shares, directions)
+    products = -np.einsum("qmp,qlp->qml", weights, weights)
+    diagonal = np.arange(shape[0])
+    products[:, diagonal, diagonal] += own
+    trace = products[:, diagonal, diagonal].sum(axis=1)
+    square = (products**2).sum(axis=(1, 2))
+    freedom = np.divide(trace**2, square, out=np.full_like(trace, np.nan), where=square > 0)
+    return np.einsum("qp,mpr->qmr", directions, adjusted), np.round(freedom, 9)
 
 
 def _corrections(shares: Floats) -> tuple[Floats, Floats]:

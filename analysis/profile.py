@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.laws.declaration import CurvedLaw, Floats
-from analysis.problems import Problems
+from analysis.problems import Problems, working
 from analysis.projection import solved_at
-from analysis.weighted import Bounds
+from analysis.weighted import Bounds, combined
 
 # Rays from the optimum and points on each, for one, two and more shapes.
 RAYS = {1: (2, 60), 2: (20, 18)}
@@ -84,13 +84,8 @@ def profile(law: CurvedLaw, problem: Problems, bounds: Bounds, centre: Centre, r
     shapes = np.concatenate([_rays(centre, limits, reach), law.starts(problem.finite_x)[0]])
     many = problem.take(np.zeros(len(shapes), dtype=np.intp))
     solved = solved_at(law, many, bounds, shapes)
-    if many.logs is None:
-        omega = many.weights
-    else:
-        omega = (
-            many.weights
-            / np.maximum(law_values(law, many.x, shapes, solved.linear), np.finfo(float).tiny) ** 2
-        )
+    fitted = combined(law.basis(many.x, shapes), solved.linear)
+    _, omega = working(many, fitted)
     columns = law.basis(many.x, shapes) * np.sqrt(omega)[..., None] * solved.free[:, None, :]
     return Profile(
         law=law,
@@ -99,12 +94,6 @@ def profile(law: CurvedLaw, problem: Problems, bounds: Bounds, centre: Centre, r
         rise=solved.objective - centre.objective,
         spread=inverse_squares(columns),
     )
-
-
-def law_values(law: CurvedLaw, x: Floats, shapes: Floats, linear: Floats) -> Floats:
-    """Values (G, K) of fits with these shapes."""
-    values: Floats = (law.basis(x, shapes) * linear[:, None, :]).sum(axis=-1)
-    return values
 
 
 def _layout(n_shapes: int) -> tuple[int, int]:

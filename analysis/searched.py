@@ -144,10 +144,12 @@ class Searched:
         """
         if self.linearised is None:
             return [(self.run_reach, Level.RUN)] * len(contrasts)
-        levels = self.linearised.levels(contrasts[:, self.free])
+        # Next to a singular fit the scatter of chains may leave the floats; then it says nothing.
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            levels = self.linearised.levels(contrasts[:, self.free])
         found = []
         for runs, chains in zip(levels[Level.RUN], levels[Level.CHAIN], strict=True):
-            known = chains.low is not None and 0 < runs.width < np.inf
+            known = 0 < runs.width < np.inf and np.isfinite(chains.width)
             ratio = chains.width / runs.width if known else 1.0
             level = Level.CHAIN if ratio > 1 else Level.RUN
             found.append((self.run_reach * max(ratio, 1.0), level))

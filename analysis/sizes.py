@@ -75,11 +75,18 @@ class Sizes:
 
 
 def parse_size(text: Any) -> float:
-    """`7b`, `350M`, `7e9` or 7 as a number. Raises Refused for anything else."""
-    found = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([kmbt]?)\s*", str(text).lower())
-    if found is None:
-        raise Refused(f"size {str(text)!r} is no number of parameters: write 7b, 350M or 7e9")
-    size = float(found[1]) * UNITS[found[2]]
+    """`7b`, `350M`, `7e9`, 7 or a name with one such size, `LLaMA-2-7B`, as a number.
+
+    Raises Refused for anything else.
+    """
+    plain = str(text).strip().lower()
+    found = re.fullmatch(r"([0-9.]+(?:e[+-]?[0-9]+)?) ?([kmbt]?)", plain)
+    named = re.findall(r"(?<![a-z0-9.])([0-9]+(?:\.[0-9]+)?)([kmbt])(?![a-z0-9])", plain)
+    number, unit = found.groups() if found else named[0] if len(named) == 1 else ("", "")
+    try:
+        size = float(number) * UNITS[unit]
+    except ValueError:
+        raise Refused(f"size {str(text)!r} is no number of parameters: write 7b, 350M or 7e9") from None
     if not size > 0:
         raise Refused(f"size {str(text)!r} is not above 0: a model has parameters")
     return size

@@ -74,7 +74,7 @@ def expectation(prepared: Prepared) -> Expectation | None:
     )
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", "analysis", "expect"],
+            [sys.executable, "-m", "analysis.expect"],
             input=question.model_dump_json(),
             capture_output=True,
             text=True,

@@ -43,14 +43,14 @@ def test_one_amount_has_no_expectation():
 
 
 def test_it_is_asked_in_json_and_answers_in_json():
-    command = [sys.executable, "-m", "analysis", "expect"]
+    command = [sys.executable, "-m", "analysis.expect"]
     question = planned(n_items=600).model_dump_json()
     ended = subprocess.run(command, input=question, capture_output=True, text=True, cwd=ROOT, check=True)
     assert json.loads(ended.stdout)["designs"][0]["smallest_difference"] > 0
 
 
 def test_what_is_no_question_is_refused():
-    command = [sys.executable, "-m", "analysis", "expect"]
+    command = [sys.executable, "-m", "analysis.expect"]
     ended = subprocess.run(command, input="{}", capture_output=True, text=True, cwd=ROOT)
     assert ended.returncode == 2
     assert "stdin holds no plan" in ended.stderr

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.averages import averages
 from analysis.forecast import aicc, choose
@@ -84,6 +86,21 @@ def test_few_amounts_still_give_numbers(K):
         assert np.isfinite(estimates).all()
         low, high = metric.range
         assert all(low <= value <= high for value in estimates)
+
+
+@pytest.mark.slow
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    st.lists(st.one_of(st.floats(0, 100), st.sampled_from([0.0, 50.0, 100.0])), min_size=1, max_size=7),
+    st.sampled_from([ACCURACY, LOSS]),
+)
+def test_whatever_was_measured_forecasts_are_numbers_within_range_and_interval(values, metric):
+    measured = np.array(values) + (0.01 if metric is LOSS else 0.0)
+    choice = choice_of(measured, AMOUNTS[: len(values)], metric)
+    low, high = metric.range
+    for one in choice.at(np.array([1.0, 200.0, 2.0**20])):
+        assert low <= one.estimate <= high
+        assert one.low is None or one.low <= one.estimate <= one.high
 
 
 def test_a_group_is_forecast_the_same_alone_and_among_others():

@@ -66,13 +66,14 @@ def test_the_order_of_rows_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("7b", 7e9), ("350M", 350e6), (13, 13.0), ("7e9", 7e9), ("1.5B", 1.5e9)]
+    ("text", "size"),
+    [("7b", 7e9), ("350M", 350e6), (13, 13.0), ("7e9", 7e9), ("1.5B", 1.5e9), ("LLaMA-2-70B", 70e9)],
 )
 def test_sizes_are_read_as_people_write_them(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["large", "0", "-7b", ""])
+@pytest.mark.parametrize("text", ["large", "0", "-7", "", "7b or 13b", "..", "llama3"])
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(Refused, match="size"):
         parse_size(text)

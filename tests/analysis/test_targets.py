@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.report import report
+from analysis.provenance import provenance_of
+from analysis.report import summarise
 from analysis.results import results_of
 from analysis.study import read_study
+from analysis.words import answers
 from tests.analysis.toy import ToyStudy
 
 
@@ -48,7 +50,8 @@ def test_the_variance_table_of_the_study_knows_the_share_of_items(study):
 
 
 def test_both_targets_are_in_the_summary(study):
-    told = report(study).summary["targets"]
+    results = results_of(read_study(study))
+    told = summarise(results, provenance_of(results.study), answers(results))["targets"]
     assert {"this_benchmark", "problems_like_these"} < set(told[0])
 
 
