@@ -11,6 +11,7 @@ from analysis.provenance import provenance_of
 from analysis.report import report, summarise
 from analysis.results import results_of
 from analysis.study import read_study
+from analysis.tables import tables_of
 from analysis.words import answers
 from orchestrator.refusal import Refused
 from tests.analysis.toy import PROVENANCE, ToyStudy, line
@@ -153,27 +154,30 @@ def test_a_study_without_records_says_so(tmp_path):
 
 def test_one_strategy_one_benchmark_one_seed_is_a_report_too(tmp_path):
     study = ToyStudy(strategies=("queries",), benchmarks=("in",), seeds=(0,), compare=(), references={})
-    which, growth, carried = (answer.text for answer in report(study.write(tmp_path), SVG).answers)
-    assert which == "The study names no two strategies to set against each other."
+    which, growth, carried = summary_of(study, tmp_path)["answers"]
+    assert which.endswith("? The study names no two strategies to set against each other.")
     assert "(subset luck not included): queries " in growth
-    assert carried == "The study has no records both in and out of its domain."
+    assert carried.endswith("? The study has no records both in and out of its domain.")
 
 
 def test_one_amount_is_a_report_whose_fits_say_too_few_amounts(tmp_path):
-    written = report(ToyStudy(amounts=(256,)).write(tmp_path), SVG)
-    assert {one["status"] for one in written.summary["fits"]} == {"too few amounts"}
-    assert "queries unknown (too few amounts)" in written.answers[1].text
-    assert "the difference is" in written.answers[0].text
+    summary = summary_of(ToyStudy(amounts=(256,)), tmp_path)
+    assert {one["status"] for one in summary["fits"]} == {"too few amounts"}
+    assert "queries unknown (too few amounts)" in summary["answers"][1]
+    assert "the difference is" in summary["answers"][0]
 
 
 def test_the_likelihood_is_fitted_where_the_study_asks_for_it(tmp_path):
-    written = report(ToyStudy(metric="nll").write(tmp_path), SVG)
-    slope = written.summary["fits"][0]["parameters"]["per_doubling"]
+    study = ToyStudy(metric="nll")
+    summary = summary_of(study, tmp_path)
+    slope = summary["fits"][0]["parameters"]["per_doubling"]
     assert slope["low"] < -0.09 < slope["high"]  # nats per token and doubling, planted
-    assert written.summary["unit"] == "nats per token"
-    assert "queries is ahead of responses" in written.answers[0].text  # lower is better
-    assert written.answers[2].text.startswith("Yes, by less than in domain")
-    assert "Accuracy on in" in read(written)
+    assert summary["unit"] == "nats per token"
+    assert "queries is ahead of responses" in summary["answers"][0]  # lower is better
+    assert "Yes, by less than in domain" in summary["answers"][2]
+    results = results_of(read_study(tmp_path / "studies" / study.name))
+    names = {table.name for table in tables_of(results, provenance_of(results.study))}
+    assert {"nll-1", "accuracy-1"} <= names
 
 
 def test_several_models_have_curves_and_comparisons_of_their_own(tmp_path):
@@ -246,7 +250,9 @@ def test_mixed_code_and_software_are_flagged_and_hosts_are_not(tmp_path):
 
 def test_whatever_was_typed_is_escaped(tmp_path):
     names = {"strategies": ("queries", "$x$_" + HOSTILE), "models": (HOSTILE, "_m$")}
-    hostile = ToyStudy(**names, by_construction=HOSTILE, provenance=lambda number: {"commit": HOSTILE})
+    hostile = ToyStudy(
+        **names, amounts=(128, 256), by_construction=HOSTILE, provenance=lambda number: {"commit": HOSTILE}
+    )
     page = read(report(hostile.write(tmp_path), SVG))
     assert HOSTILE not in page
     assert page.count("<script") == 1  # ours
