@@ -14,11 +14,20 @@ from analysis.metric import ACCURACY, Metric
 from analysis.numerals import NOTHING, amount_text, decimals_of, interval, number, p_value
 from analysis.provenance import Provenance
 from analysis.results import Results
-from analysis.table import measured, seed_text
+from analysis.table import measured, n_answers, seed_text
 from analysis.traces import anchor
 from analysis.words import place
 
 UNBOUNDED = "not identified"
+# Counts of a record, and what their shares are called.
+GRADED = {
+    "n_correct": "correct",
+    "n_no_answer": "no answer",
+    "n_truncated": "truncated",
+    "n_unparsable": "unparsable",
+    "n_grader_timed_out": "timed out",
+    "n_agree": "as to the letter",
+}
 LEVELS = {Level.RUN: "runs", Level.CHAIN: "chains"}
 
 
@@ -121,18 +130,19 @@ def variances(results: Results) -> Grid:
 
 
 def grading(results: Results) -> Grid:
-    """How many answers were cut off or held no answer, beside how many were right."""
+    """How many answers were cut off or could not be read, beside how many were right.
+
+    The last column shows how often the grader and a comparison to the letter say the same.
+    """
     present = results.table[results.table["state"] == "present"]
     present = present.sort_values("role", key=lambda roles: roles != "in_domain", kind="stable")
     names = present["reference"].fillna(present["strategy"]).rename("name")
     rows = []
     for (benchmark, name), group in present.groupby(["benchmark", names], sort=False):
-        items = int(group["n_items"].sum())
-        shares = [
-            _percent(int(group[count].sum()), items) for count in ("n_correct", "n_no_answer", "n_truncated")
-        ]
-        rows.append((str(benchmark), str(name), str(group["record"].nunique()), f"{items:,}", *shares))
-    head = ("benchmark", "strategy", "records", "answers", "correct", "no answer", "truncated")
+        answers = int(n_answers(group).sum())
+        shares = [_percent(int(group[count].sum()), answers) for count in GRADED]
+        rows.append((str(benchmark), str(name), str(group["record"].nunique()), f"{answers:,}", *shares))
+    head = ("benchmark", "strategy", "records", "answers", *GRADED.values())
     return Grid(head, tuple(rows), 2)
 
 

@@ -12,7 +12,10 @@ from analysis.metric import ACCURACY, POINTS_PER_FRACTION, Metric
 from analysis.study import Study
 from orchestrator.identity import canonical
 
-COUNTS = ("n_items", "n_correct", "n_no_answer", "n_truncated")
+COUNTS = (
+    *("n_items", "n_samples", "n_correct"),
+    *("n_no_answer", "n_truncated", "n_unparsable", "n_grader_timed_out", "n_agree"),
+)
 
 
 def tabulate(study: Study) -> pd.DataFrame:
@@ -27,9 +30,14 @@ def tabulate(study: Study) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     table[list(COUNTS)] = table[list(COUNTS)].astype("Int64")
     table["nll_per_token"] = table["nll_per_token"].astype("float64")
-    accuracy = table["n_correct"].astype("Float64") / table["n_items"].astype("Float64")
+    accuracy = table["n_correct"].astype("Float64") / n_answers(table).astype("Float64")
     table.insert(len(columns) - 2, "accuracy", accuracy.astype("float64"))
     return table
+
+
+def n_answers(table: pd.DataFrame) -> pd.Series:
+    """How many answers each record graded: of every item equally many samples."""
+    return table["n_items"] * table["n_samples"]
 
 
 def points(table: pd.DataFrame) -> pd.DataFrame:

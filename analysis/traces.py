@@ -58,7 +58,7 @@ def record_anchor(record: str) -> str:
 def source_head(results: Results) -> tuple[str, ...]:
     """The columns of the rows of sources; a record's key follows them."""
     names = ("benchmark", *results.study.settings, "strategy", "amount", "seeds")
-    return (*names, "correct", "items", "accuracy", "NLL per token", "no answer", "truncated")
+    return (*names, "correct", "answers", "accuracy", "NLL per token", "no answer", "truncated")
 
 
 def sources(results: Results) -> list[Source]:
@@ -89,7 +89,11 @@ def _cells(row: "pd.Series[Any]", results: Results) -> tuple[str, ...]:
     return (
         *(str(row["benchmark"]), *(str(row[setting]) for setting in results.study.settings), str(name)),
         *(f"{row['amount']:,}", seed_text(row["subset_seed"], row["train_seed"])),
-        *(f"{row['n_correct']:,}", f"{row['n_items']:,}", f"{100 * row['accuracy']:.{PERCENT_DECIMALS}f} %"),
+        *(
+            f"{row['n_correct']:,}",
+            f"{row['n_items'] * row['n_samples']:,}",
+            f"{100 * row['accuracy']:.{PERCENT_DECIMALS}f} %",
+        ),
         NOTHING if pd.isna(likelihood) else number(float(likelihood), NLL_DECIMALS),
         *(str(row["n_no_answer"]), str(row["n_truncated"])),
     )

@@ -18,6 +18,8 @@ def main() -> int:
     except Refused as refused:
         print(f"error: {refused}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return code
 
 
@@ -41,10 +43,14 @@ def _parser() -> argparse.ArgumentParser:
         "grade",
         "grade_file",
         "Grade a JSONL file: one object per line with `completion` and `reference`.",
-        "example:\n  doublings grade answers.jsonl --benchmark gsm8k --json > graded.jsonl",
+        "example:\n  doublings grade answers.jsonl --benchmark gsm8k --json > graded.jsonl\n"
+        "  doublings grade samples.jsonl --benchmark math --item id",
     )
     grade.add_argument("file", type=Path, metavar="FILE.jsonl")
-    grade.add_argument("--benchmark", choices=["gsm8k"], required=True, help="whose rule finds the answer")
+    grade.add_argument(
+        "--benchmark", required=True, metavar="NAME", help="gsm8k, math or another of conf/evaluate: the rule"
+    )
+    grade.add_argument("--item", metavar="COLUMN", help="lines with the same value are samples of one item")
     _add_form(grade, "the same lines on stdout with answer, correct and reason; the summary on stderr")
     verify = verb(
         "verify",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from experiments import tables, world
-from experiments.grade import reference_number
+from experiments.grading.batch import complaint, reference_of
 from experiments.text import query_id, row_id
 from orchestrator.refusal import Refused
-from orchestrator.specs import Source, SymbolicSource, TableSource
+from orchestrator.specs import AnswerRule, Source, SymbolicSource, TableSource
 
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
@@ -42,15 +43,16 @@ class Problems:
         return f"{self.counted} {self.numbers[index]} of {self.name}"
 
 
-def inspect(source: Mapping[str, Any], answer: str | None) -> dict[str, Any]:
+def inspect(source: Mapping[str, Any], answer: AnswerRule | None) -> dict[str, Any]:
     """Digest and number of rows of a source, after every row was parsed.
 
-    With the rule of an `answer` the source is a benchmark: every reference must then hold a number, and no
-    item may occur twice. Raises Refused for what cannot be read, and for what a benchmark must not hold.
+    With the rule of an `answer` the source is a benchmark: the rule must then find one in every reference,
+    and no item may occur twice. Raises Refused for what cannot be read, and for what a benchmark must not
+    hold.
     """
     problems = read(_SOURCE.validate_python(source))
     if answer is not None:
-        _check_benchmark(problems)
+        _check_benchmark(problems, answer)
     return {"digest": problems.digest, "n_rows": len(problems)}
 
 
@@ -104,31 +106,56 @@ def _symbolic(source: SymbolicSource) -> Problems:
 
 def _table(source: TableSource) -> Problems:
     content = tables.read(source)
-    if not len(content.columns[source.query]):
+    if not content.numbers:
         raise Refused(f"{content.name} holds no rows; name a file that does")
-    queries = content.columns[source.query]
-    responses = content.columns[source.response]
-    sources = None if source.source is None else content.columns[source.source]
+    ids = list(map(row_id, _queries(source.query, content), content.columns[source.response]))
+    chosen = _chosen(source, content, ids)
+
+    def of(column: Sequence[str]) -> list[str]:
+        return [column[index] for index in chosen]
+
+    queries, responses = of(_queries(source.query, content)), of(content.columns[source.response])
+    sources = None if source.source is None else of(content.columns[source.source])
     return Problems(
         name=content.name,
         digest=_content_digest([queries, responses] if sources is None else [queries, responses, sources]),
-        row_ids=list(map(row_id, queries, responses)),
+        row_ids=of(ids),
         source_ids=list(map(query_id, queries)) if sources is None else sources,
         queries=queries,
         responses=responses,
-        numbers=content.numbers,
+        numbers=[content.numbers[index] for index in chosen],
         counted=content.counted,
     )
 
 
-def _check_benchmark(problems: Problems) -> None:
+def _chosen(source: TableSource, content: tables.Content, ids: Sequence[str]) -> list[int]:
+    """The rows that match every pattern of `where`, and of equal ones the first if they must be distinct."""
+    chosen = list(range(len(ids)))
+    for column, pattern in source.where.items():
+        try:
+            matches = re.compile(pattern).fullmatch
+        except re.error as error:
+            raise Refused(f"where.{column}={pattern!r} is no regular expression: {error}") from error
+        chosen = [index for index in chosen if matches(content.columns[column][index])]
+    if not chosen:
+        raise Refused(f"none of the {len(ids)} rows of {content.name} matches {source.where}; change `where`")
+    first = {ids[index]: index for index in reversed(chosen)}
+    return [index for index in chosen if first[ids[index]] == index] if source.distinct else chosen
+
+
+def _queries(query: str, content: tables.Content) -> Sequence[str]:
+    if query in content.columns:
+        return content.columns[query]
+    names = tables.columns_of(query)
+    template = re.sub(r"\{[^{}]+\}", "{}", query)
+    return [template.format(*row) for row in zip(*(content.columns[name] for name in names), strict=True)]
+
+
+def _check_benchmark(problems: Problems, rule: AnswerRule) -> None:
     seen: dict[str, int] = {}
     for index, (item, reference) in enumerate(zip(problems.row_ids, problems.responses, strict=True)):
-        if reference_number(reference) is None:
-            raise Refused(
-                f"{problems.place(index)} has no numeric reference: {_shortened(reference)}; "
-                "a solution ends in '#### <number>', a bare answer is a number"
-            )
+        if reference_of(rule, reference) is None:
+            raise Refused(complaint(rule, problems.place(index), reference))
         if (first := seen.setdefault(item, index)) != index:
             raise Refused(
                 f"{problems.place(index)} repeats the item of {problems.place(first)}; remove one of them"
@@ -145,7 +172,3 @@ def _content_digest(columns: Sequence[Sequence[str]]) -> str:
 
 def _canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _shortened(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +75,14 @@ def _file_of(path: Path, split: str) -> Path:
     return next((file for file in named if file.is_file()), path)
 
 
+def columns_of(query: str) -> list[str]:
+    """The columns that make up a query: those that its text names in braces, or else the one that it is."""
+    return re.findall(r"\{([^{}]+)\}", query) or [query]
+
+
 def _wanted(source: TableSource) -> list[str]:
-    return [name for name in (source.query, source.response, source.source) if name is not None]
+    names = (*columns_of(source.query), source.response, source.source, *source.where)
+    return list(dict.fromkeys(name for name in names if name is not None))
 
 
 def _read_unknown(path: Path, _: Sequence[str]) -> Content:

@@ -197,7 +197,7 @@ class Planner:
             asked = {
                 "version": versions["completions"],
                 "source": dict(source.identity),
-                "prompt": cell.model.prompt,
+                "prompt": benchmark.prompt or cell.model.prompt,
                 "max_new_tokens": benchmark.max_new_tokens,
                 "likelihood": benchmark.likelihood,
                 "engine": cell.evaluate.engine,

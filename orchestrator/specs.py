@@ -53,9 +53,11 @@ class TableSource(Spec):
     config: str | None = None
     revision: str | None = None
     split: str
-    query: str  # column with the problem
+    query: str  # column with the problem, or a text with columns in it: "{Body} {Question}"
     response: str  # column with the solution
     source: str | None = None  # column that names the seed problem; None: pairing by source is off
+    where: dict[str, str] = {}  # column -> pattern that its whole text must match; other rows are left out
+    distinct: bool = False  # of rows that are the same, only the first counts
 
 
 Source = Annotated[SymbolicSource | TableSource, Field(discriminator="kind")]
@@ -161,12 +163,17 @@ class Train(Spec):
     rehearsal: Annotated[int, Field(ge=0)]  # sequences of the base mixture added to each batch
 
 
+AnswerRule = Literal["gsm8k", "math"]
+
+
 class Benchmark(Spec):
     """Test items, and how an answer is taken from a completion."""
 
     role: Literal["in_domain", "out_of_domain"]
     source: Source
-    answer: Literal["gsm8k"]
+    answer: AnswerRule
+    # A template; None: the model's own.
+    prompt: Annotated[str, Field(pattern=r"\{query\}")] | None = None
     max_new_tokens: Count
     likelihood: bool  # also the likelihood of the reference solutions
 

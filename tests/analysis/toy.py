@@ -143,6 +143,10 @@ class ToyStudy:
                 "n_correct": round(n_items * min(max(shares[benchmark], 0.0), 1.0)),
                 "n_no_answer": 7,
                 "n_truncated": 3,
+                "n_unparsable": 2,
+                "n_grader_timed_out": 0,
+                "n_agree": n_items - 5,
+                "n_samples": 1,
                 "nll_per_token": 2.0 - 0.9 * shares[benchmark],
             }
             write_manifest(outputs, "record", key, summary, self.provenance(number))

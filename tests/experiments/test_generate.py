@@ -203,7 +203,7 @@ def test_a_record_grades_every_item(tmp_path: Path, weights: Path) -> None:
     assert summary["nll_per_token"] == summary["nll_sum"] / summary["n_reference_tokens"]
     for item in items:
         assert item["correct"] == (item["answer"] == item["reference"])
-        assert (item["answer"] is None) == (item["reason"] in ("no answer", "truncated"))
+        assert (item["answer"] is None) == (item["reason"] in ("no answer", "truncated", "unparsable"))
 
 
 def test_completions_of_another_benchmark_are_refused(tmp_path: Path, weights: Path) -> None:

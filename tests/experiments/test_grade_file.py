@@ -21,8 +21,8 @@ EXPECTED = [
 ]
 
 
-def graded(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "experiments", "grade", str(path), "--benchmark", "gsm8k", *options]
+def graded(path: Path, *options: str, benchmark: str = "gsm8k") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "experiments", "grade", str(path), "--benchmark", benchmark, *options]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -72,3 +72,59 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     ran = graded(tmp_path / "empty.jsonl")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "holds no lines" in ran.stderr
+
+
+MATH_LINES = [
+    {"completion": "so \\boxed{0.5}", "reference": "It is $\\boxed{\\frac{1}{2}}$.", "id": "half"},
+    {"completion": "so \\boxed{\\dfrac12}", "reference": "\\frac{1}{2}", "id": "half"},
+    {"completion": "so \\boxed{(x+1)^2}", "reference": "$x^2+2x+1$", "id": "square"},
+    {"completion": "so \\boxed{9^{9^{9^{9}}}}", "reference": "$x^2+2x+1$", "id": "square"},
+]
+MATH_EXPECTED = [
+    ("0.5", True, "correct"),
+    ("\\dfrac12", True, "correct"),
+    ("(x+1)^2", True, "correct"),
+    ("9^{9^{9^{9}}}", False, "grader timed out"),
+]
+
+
+@pytest.mark.parametrize("benchmark", ["math", "math500"])
+def test_latex_is_graded_by_its_meaning(tmp_path: Path, benchmark: str) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text("\n".join(map(json.dumps, MATH_LINES)))
+    ran = graded(path, "--json", "--item", "id", benchmark=benchmark)
+    added = [dict(zip(("answer", "correct", "reason"), grade, strict=True)) for grade in MATH_EXPECTED]
+    assert [json.loads(line) for line in ran.stdout.splitlines()] == [
+        {**line, **grade} for line, grade in zip(MATH_LINES, added, strict=True)
+    ]
+    assert "2 items with 2 samples each" in ran.stderr
+    told = dict(line.split() for line in ran.stderr.splitlines() if line.endswith("%") and line[0] in "pmc")
+    assert told == {"pass@1": "75.0%", "pass@2": "100.0%", "maj@2": "75.0%", "consistency": "75.0%"}
+    assert "0 to the letter; that and the grader agree on 25.0%" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "benchmark", "sentence"),
+    [
+        ((), "gsm9k", "unknown benchmark 'gsm9k': did you mean gsm8k?"),
+        (("--item", "name"), "gsm8k", "has no 'name'"),
+        (("--item", "kind"), "gsm8k", 'different numbers of samples (1 of "b" and 3 of "a")'),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    tmp_path: Path, options: tuple[str, ...], benchmark: str, sentence: str
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    kinds = ("a", "b", "a", "a")
+    path.write_text(
+        "\n".join(json.dumps({**line, "kind": kind}) for line, kind in zip(LINES, kinds, strict=True))
+    )
+    ran = graded(path, *options, benchmark=benchmark)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert sentence in ran.stderr
+
+
+def test_numbers_are_graded_without_loading_any_algebra() -> None:
+    code = "import sys, experiments.record, experiments.grade_file; print([*sys.modules])"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"'sympy'", "'math_verify'", "'torch'"} & set(modules.strip("[]\n").split(", "))

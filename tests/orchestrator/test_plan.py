@@ -86,3 +86,15 @@ def test_a_plan_is_written_again_when_its_data_moved_and_only_then(tmp_path: Pat
     assert number == 2
     assert replaced is not None
     assert sorted(path.name for path in study.plans.iterdir()) == ["1.json", "2.json"]
+
+
+def test_a_prompt_of_its_own_reaches_the_completions_of_that_benchmark_alone(tmp_path: Path) -> None:
+    own = planned(tmp_path, *QUERIES, "amount=8", "evaluate.benchmarks.mini_ood.prompt='Q: {query} A:'")
+    prompts = {
+        spec["source"]["part"]: spec["prompt"]
+        for spec in (one["spec"] for one in own["artifacts"].values() if one["kind"] == "completions")
+    }
+    assert prompts == {"test": "{query} ->", "ood": "Q: {query} A:"}
+    without = doublings(tmp_path, "plan", *QUERIES, "amount=8", "evaluate.benchmarks.mini_ood.prompt=answer")
+    assert without.returncode == 2
+    assert "prompt" in without.stderr

@@ -1,0 +1,237 @@
+"""The GSM8K rule: which number of a text is its answer, and whether two answers are the same."""
+
+import json
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.grading import gsm8k
+from experiments.grading.numbers import number_text
+from experiments.grading.verdict import Verdict
+
+GSM8K = Path(__file__).parents[2].parent / "shared" / "data" / "gsm8k"
+ONE = gsm8k.Reference(Fraction(1), "1")
+
+
+def answered(text: str) -> str | None:
+    """The number that is read as the answer, in plain digits."""
+    return gsm8k.grade(text, ONE, "stop").answer
+
+
+def graded(completion: str, reference: object, finish_reason: str = "stop") -> Verdict:
+    expected = gsm8k.reference(str(reference))
+    assert expected is not None
+    return gsm8k.grade(completion, expected, finish_reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("so 3 + 4 = 7 #### 7", "7"),
+        ("#### 1\nno, #### 2", "2"),
+        ("The answer is: 12.", "12"),
+        ("The final answer is 12", "12"),
+        ("**The answer is**: $18$", "18"),
+        ("the answer is 3, no, THE  ANSWER\nIS $1,080.50 per day", "1080.5"),
+        ("the answer is 3 #### 4", "4"),
+        ("the answer is 3 ####", "3"),
+        ("the answer is 3 #### none\n9", "3"),
+        ("#### 5\n####", "5"),
+        ("####\n 18", "18"),
+        ("so \\boxed{1} + \\boxed{18}", "18"),
+        ("The answer is \\boxed{\\$1,080}", "1080"),
+        ("the answer is 3, as \\boxed{4} shows", "3"),
+        ("#### 18 apples and 3 pears", "18"),
+        ("#### room-18", "18"),
+        ("#### x = 2.50 dollars", "2.5"),
+        ("#### 18.", "18"),
+        ("#### <b>18</b>", "18"),
+    ],
+)
+def test_the_answer_is_the_number_behind_the_last_mark(text: str, number: str) -> None:
+    assert answered(text) == number
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("$-5", "-5"),
+        ("-$1,200", "-1200"),
+        ("\u22127", "-7"),
+        ("+7", "7"),
+        ("50%", "50"),
+        ("\u20ac5", "5"),
+        ("\u00a312.50", "12.5"),
+        (".5", "0.5"),
+        ("3/4", "0.75"),
+        ("1 / 3", "1/3"),
+        ("\\frac{1}{8}", "0.125"),
+        ("\\frac18", "0.125"),
+        ("-\\dfrac{1}{8}", "-0.125"),
+        ("\\frac{-1}{8}", "-0.125"),
+        ("2 1/2", "2.5"),
+        ("2\\frac{1}{2}", "2.5"),
+        ("\u00bd", "0.5"),
+        ("2\u00bd", "2.5"),
+        ("0.\\overline{3}", "1/3"),
+        ("1.1\\overline{6}", "7/6"),
+        ("1.1e+18", "1100000000000000000"),
+        ("1.5E3", "1500"),
+        ("1.5 \\times 10^{3}", "1500"),
+        ("1.5 \u00d7 10^3", "1500"),
+        ("2 * 10^-2", "0.02"),
+        ("1{,}080", "1080"),
+        ("1\\,080", "1080"),
+        ("1\u202f080", "1080"),
+        ("\uff11\uff18", "18"),
+        ("\u202e18\u202c", "18"),
+        ("1\u200b8", "18"),
+        ("1\x008", "18"),
+    ],
+)
+def test_a_number_is_read_however_it_is_written(written: str, number: str) -> None:
+    assert answered(f"#### {written}") == number
+    reference = gsm8k.reference(written)
+    assert reference is not None
+    assert reference.shown == number
+
+
+@pytest.mark.parametrize(
+    "text", ["#### none", "the answer is unknown", "#### 5/0", "#### 1e400", "\\boxed{x}", "\\boxed{x^2+2x}"]
+)
+def test_an_answer_that_is_no_number_is_unparsable(text: str) -> None:
+    assert gsm8k.grade(text, ONE, "stop") == Verdict(None, "unparsable")
+    assert gsm8k.grade(text, ONE, "length") == Verdict(None, "truncated")
+
+
+@pytest.mark.parametrize("text", ["7 is what I get", ""])
+def test_without_a_mark_there_is_no_answer(text: str) -> None:
+    assert gsm8k.grade(text, ONE, "stop") == Verdict(None, "no answer")
+
+
+@pytest.mark.parametrize(
+    ("reference", "number"),
+    [
+        ("She sells 9 eggs.\n#### 18", 18),
+        ("145.0", 145),
+        ("9 (apples)", 9),
+        ("$1,200", 1200),
+        ("-3", -3),
+        ("1e+16", 10**16),
+        ("Janet has 5 apples, so 5", None),
+        ("5 apples and 3 pears", None),
+        ("5 apples, which is what was left after Jane had eaten all the others", None),
+        ("3:30", None),
+        ("####", None),
+        ("yes", None),
+        ("", None),
+    ],
+)
+def test_a_reference_is_a_solution_or_a_bare_answer(reference: str, number: int | None) -> None:
+    found = gsm8k.reference(reference)
+    assert (None if found is None else found.value) == number
+
+
+@pytest.mark.parametrize(
+    ("completion", "reference", "reason"),
+    [
+        ("#### 18.00001", "18", "correct"),
+        ("#### 18.01", "18", "wrong"),
+        ("#### 1000001", "1000000", "wrong"),
+        ("#### 33.33", "100/3", "correct"),
+        ("#### 33.3", "100/3", "wrong"),
+        ("#### 1/3", "1/3", "correct"),
+        ("#### 0.33", "1/3", "wrong"),
+        ("#### 0", "2.0107e-06", "wrong"),
+        ("#### 0.0000020107", "2.0107e-06", "correct"),
+        ("#### 14053029.67", "14053029.666666666", "correct"),
+        ("#### 14053030", "14053029.666666666", "wrong"),
+        ("#### 55938720", "55938720.00000001", "correct"),
+        ("#### -18", "18", "wrong"),
+        ("#### 1800", "18", "wrong"),
+        ("nothing", "18", "no answer"),
+    ],
+)
+def test_integers_are_met_exactly_and_fractions_up_to_rounding(
+    completion: str, reference: str, reason: str
+) -> None:
+    assert graded(completion, reference).reason == reason
+
+
+def test_an_answer_that_was_cut_off_is_told_from_one_never_given() -> None:
+    assert graded("and then", 1, "length").reason == "truncated"
+    assert graded("and then", 1, "stop").reason == "no answer"
+    assert graded("#### 1 and then", 1, "length").reason == "correct"
+
+
+def test_the_baseline_wants_the_reference_to_the_letter() -> None:
+    assert graded("#### 1,080", "so #### 1,080").exact
+    assert not graded("#### 1080", "so #### 1,080").exact
+    assert not graded("#### $1,080", "so #### 1,080").exact
+
+
+@given(st.integers() | st.decimals(allow_nan=False, allow_infinity=False, places=6))
+def test_every_number_is_read_as_it_is_written(value: object) -> None:
+    text = f"{value:f}"
+    if len(text) <= 100:
+        number = answered(f"#### {text}")
+        assert number == number_text(Fraction(text))
+        assert Fraction(number) == Fraction(text)
+
+
+@given(st.text())
+def test_no_text_breaks_the_rule(text: str) -> None:
+    for marked in (text, f"#### {text}", f"the answer is {text}", f"\\boxed{{{text}}}"):
+        number = answered(marked)
+        assert number is None or number_text(Fraction(number)) == number
+        gsm8k.reference(marked)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        *(
+            "9",
+            "-",
+            "$",
+            ",",
+            "1,",
+            "#### ",
+            "the answer is ",
+            "the" + " " * 50,
+            "\\frac{",
+            "1/",
+            "\0",
+            "e",
+            ".",
+        ),
+        *("\\boxed{", "{", "}", "\\", "1 ", "1 1/", "\u202e", "<b>", "\\frac{1", "0.\\overline{", "1\u202f"),
+    ],
+)
+def test_a_megabyte_of_anything_is_graded_at_once(bomb: str) -> None:
+    text = "#### " + bomb * (1_000_000 // len(bomb))
+    begun = time.process_time()
+    graded(text, 1)
+    graded("the answer is" + text, 1)
+    graded("\\boxed{" + text, 1)
+    gsm8k.reference(text[5:])
+    assert time.process_time() - begun < 6
+
+
+@pytest.mark.skipif(not GSM8K.is_dir(), reason="needs the GSM8K files")
+def test_every_reference_of_gsm8k_is_its_own_answer() -> None:
+    for split in ("train", "test"):
+        lines = (GSM8K / f"{split}.jsonl").read_text(encoding="utf-8").strip().split("\n")
+        for line in lines:
+            solution = json.loads(line)["answer"]
+            reference = gsm8k.reference(solution)
+            assert reference is not None
+            bare = solution.rpartition("####")[2].strip()
+            assert reference == gsm8k.reference(bare)
+            assert reference.value == Fraction(bare.replace(",", ""))
+            verdict = gsm8k.grade(solution, reference, "stop")
+            assert verdict.correct and verdict.exact
