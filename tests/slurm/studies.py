@@ -154,6 +154,7 @@ class Study:
         for run in self._started:
             run.kill()
             run.communicate()
+        self._started.clear()
         while jobs := {entry.job_id for entry in self.queued()}:
             subprocess.run(("scancel", *jobs), check=True)
             wait_until(lambda: not self.queued(), 20)

@@ -41,10 +41,9 @@ def test_a_disk_that_fills_up_stops_the_study_and_the_next_run_goes_on(on_a_smal
     run = study.start(*SHORT, HELD)
     study.wait_for("studies/tiny/jobs/*/*/job.json")
     ballast = study.outputs / "ballast"
-    with ballast.open("wb") as stream, pytest.raises(OSError, match="No space left"):
+    with ballast.open("wb", buffering=0) as stream, pytest.raises(OSError, match="No space left"):
         while True:
             stream.write(bytes(4096))
-            stream.flush()
     release(study)
     said = run.communicate(timeout=200)[0]
     assert run.returncode == 1, said
