@@ -68,9 +68,9 @@ def test_where_jobs_may_not_be_requeued_more_time_is_asked_for(to_train):
     to_train.finish(run)
     to_train.same_as_undisturbed(n_records=2)
     assert resumed(to_train) == 1
-    first, second = (submission / "submission.sh" for submission in to_train.submissions())
-    assert "--time=1\n" in first.read_text()
-    assert "--time=2\n" in second.read_text()
+    first, *others = ((path / "submission.sh").read_text() for path in to_train.submissions())
+    assert "--time=1\n" in first
+    assert any("--time=2\n" in other for other in others)
 
 
 def test_a_cell_outlives_its_node_although_the_node_goes_on_unheard(slurm, to_train):
