@@ -28,11 +28,13 @@ POLICIES: Mapping[str, Policy] = {
         1, "lower train.learning_rate, or look at the rows that the message names", alone=True
     ),
     "disk full": Policy(1, "free disk space, then run again", stops_run=True),
-    "out of GPU memory": Policy(5, "ask for larger or more GPUs (cluster.stages.checkpoint.gpus)"),
-    "out of memory": Policy(3, "ask for more memory (cluster.stages.<stage>.memory_gib)", elsewhere=True),
-    "time limit": Policy(20, "ask for more time (cluster.stages.<stage>.minutes)", elsewhere=True),
+    "out of GPU memory": Policy(5, "ask for larger or more GPUs (++cluster.stages.checkpoint.gpus=2)"),
+    "out of memory": Policy(
+        3, "ask for more memory (++cluster.stages.<stage>.memory_gib=...)", elsewhere=True
+    ),
+    "time limit": Policy(20, "ask for more time (++cluster.stages.<stage>.minutes=...)", elsewhere=True),
     "preempted": Policy(100, "choose a partition or qos that is preempted less", elsewhere=True),
-    "node failed": Policy(5, "exclude the nodes named here (cluster.resources.exclude)", elsewhere=True),
+    "node failed": Policy(5, "exclude the nodes named here (cluster.resources.exclude=...)", elsewhere=True),
     "cancelled": Policy(3, "somebody cancelled its jobs: ask who, then retry", elsewhere=True),
     "lost": Policy(3, "its jobs ended and nobody knows why: see the log", elsewhere=True),
     "killed": Policy(2, "if nobody killed the stage process, memory ran out: give it more"),
