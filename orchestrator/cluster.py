@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 
@@ -78,25 +78,21 @@ class SlurmRun:
 
     def _step(self, view: View) -> bool:
         """Reconcile once; whether all that could be submitted is."""
+        return self._heard(self.reconcile, view) and self.everything_submitted
+
+    def _driven(self, view: View) -> bool:
+        """Submit the driver, if there shall be one; whether that is done."""
+        return self._heard(lambda: start_driver(self.note, self.cluster), view)
+
+    def _heard(self, action: Callable[[], object], view: View) -> bool:
+        """Whether Slurm heard it and had room."""
         try:
-            self.reconcile()
+            action()
         except slurm.SlurmSilent as silence:
             view.say_once(f"Slurm does not answer ({silence}); waiting")
             return False
         except slurm_jobs.SlurmFull as full:
             view.say_once(f"Slurm takes no more jobs for now ({full}); going on when it does")
-            return False
-        return self.everything_submitted
-
-    def _driven(self, view: View) -> bool:
-        """Submit the driver, if there shall be one; whether that is done."""
-        try:
-            start_driver(self.note, self.cluster)
-        except slurm.SlurmSilent as silence:
-            view.say_once(f"Slurm does not answer ({silence}); waiting")
-            return False
-        except slurm_jobs.SlurmFull as full:
-            view.say_once(f"Slurm takes no more jobs for now ({full}); waiting")
             return False
         return True
 
