@@ -76,8 +76,8 @@ def test_a_plan_is_written_again_when_its_data_moved_and_only_then(tmp_path: Pat
     def a_plan(place: str) -> dict[str, Any]:
         return {
             "settings": {"analysis": {}},
-            "cells": [{"axes": {"amount": 1}}],
-            "artifacts": {"k": {"places": {"digest": {"path": place}}}},
+            "cells": [{"axes": {"amount": 1}, "cell": {}, "reference": None, "artifacts": {}}],
+            "artifacts": {"k": {"spec": {}, "places": {"digest": {"path": place}}}},
         }
 
     assert save_plan(study, a_plan("/old")) == (1, None)
