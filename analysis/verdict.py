@@ -10,7 +10,7 @@ from scipy import special
 
 from analysis.departures import CHANCE, Bend, Departures, Shape, departures
 from analysis.fitting import Runs
-from analysis.geometry import geometry
+from analysis.geometry import MOST_KNOTS, geometry
 from analysis.laws import Floats
 from analysis.metric import Metric
 from analysis.numerals import amount_text, number, p_value
@@ -111,6 +111,8 @@ def _reasons(tests: Departures, margin: float, metric: Metric, n_runs: int) -> I
     if tests.exact:
         yield "the runs lie on a line up to rounding"
         return
+    if tests.n_amounts > MOST_KNOTS:
+        yield f"{tests.n_amounts:,} amounts: their curve is seen as straight between {MOST_KNOTS} of them"
     yield _fitting_reason(tests)
     if tests.bend is not None:
         yield _bend_reason(tests.bend, margin, metric)
