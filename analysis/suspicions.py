@@ -9,7 +9,7 @@ from analysis.fitting import SUBSET_LUCK, Fit
 from analysis.laws import Floats
 from analysis.least_squares import EXACT, negligible
 from analysis.metric import ACCURACY, POINTS_PER_FRACTION, Metric
-from analysis.numerals import p_value
+from analysis.numerals import amount_text, p_value
 
 # A run that answers nothing is odd once its neighbours answer this many points: below, nothing is common.
 COLLAPSE_POINTS = 2.0
@@ -107,15 +107,15 @@ def _outliers(fit: Fit) -> list[int]:
 
 
 def _collapse_sentence(fit: Fit, run: int) -> str:
-    amount = fit.runs.amounts[run]
-    return f"collapsed to 0.0 at amount {amount:g} while its neighbours did not: {fit.runs.labels[run]}"
+    amount = amount_text(fit.runs.amounts[run])
+    return f"collapsed to 0.0 at amount {amount} while its neighbours did not: {fit.runs.labels[run]}"
 
 
 def _outlier_sentence(fit: Fit, run: int, metric: Metric) -> str:
     assert fit.solution is not None
-    residual, amount = fit.solution.residuals[run], fit.runs.amounts[run]
+    residual, amount = fit.solution.residuals[run], amount_text(fit.runs.amounts[run])
     return (
-        f"far from the line at amount {amount:g}, by {residual:+.{metric.decimals}f} {metric.unit}:"
+        f"far from the line at amount {amount}, by {residual:+.{metric.decimals}f} {metric.unit}:"
         f" {fit.runs.labels[run]}"
     )
 
