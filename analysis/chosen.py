@@ -14,6 +14,7 @@ from analysis.holdout import Trial, forecast
 from analysis.laws import LAWS, AnyLaw, Floats
 from analysis.least_squares import UNKNOWN, Estimate, estimate_json
 from analysis.metric import Metric
+from analysis.numerals import amount_text, counted
 from analysis.reach import Reached, reach
 from analysis.tidy import Group
 from analysis.verdict import Verdict, verdict
@@ -171,7 +172,7 @@ def _zero_note(runs: Runs, law: AnyLaw | None) -> list[str]:
     n = int((runs.amounts == 0).sum())
     if not n or law is not None:
         return []
-    return [f"{n} runs without fine-tuning data (amount 0) are left out: they lie on no curve of fine-tuning"]
+    return [f"{counted(n, 'run')} without fine-tuning data (amount 0) left out: on no curve of fine-tuning"]
 
 
 def _choice_notes(choice: Choice, law: AnyLaw | None) -> list[str]:
@@ -180,7 +181,9 @@ def _choice_notes(choice: Choice, law: AnyLaw | None) -> list[str]:
         return []
     if choice.holdout_error is None:
         few = len(choice.means.amounts)
-        return [f"{few} amounts: none can be held out, so the law is chosen by its simplicity alone"]
+        return [
+            f"{counted(few, 'amount')}: none can be held out, so the law is chosen by its simplicity alone"
+        ]
     names = {choice.tried[place].candidate.law.id: None for place in choice.rivals}
     others = [name for name in names if name != choice.candidate.law.id]
     if not others:
@@ -203,8 +206,8 @@ def _averaged_note(runs: Runs, choice: Choice) -> list[str]:
 def _far_notes(choice: Choice, wishes: Wishes) -> list[str]:
     largest = float(choice.means.ends[-1, 1])
     return [
-        f"{amount:g} is {amount / largest:.3g} times the largest amount ({largest:g}): beyond {FAR:g} times"
-        " a forecast rests on the law more than on the runs"
+        f"{amount_text(amount)} is {amount / largest:.3g} times the largest amount ({amount_text(largest)}):"
+        f" beyond {FAR:g} times a forecast rests on the law more than on the runs"
         for amount in wishes.amounts
         if amount > FAR * largest
     ]

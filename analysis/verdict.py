@@ -13,7 +13,7 @@ from analysis.fitting import Runs
 from analysis.geometry import MOST_KNOTS, geometry
 from analysis.laws import Floats
 from analysis.metric import Metric
-from analysis.numerals import amount_text, number, p_value
+from analysis.numerals import amount_text, counted, number, p_value
 
 # Through four means a break and a smooth bend both pass: only a fifth amount tells them apart.
 FEWEST_AMOUNTS_FOR_A_SHAPE = 5
@@ -119,7 +119,7 @@ def _reasons(tests: Departures, margin: float, metric: Metric, n_runs: int) -> I
     if tests.change is not None:
         yield _break_reason(tests, metric)
     elif tests.n_amounts > 2:
-        yield f"{tests.n_amounts} amounts, {n_runs} runs: too few to look for a break"
+        yield f"{counted(tests.n_amounts, 'amount')}, {counted(n_runs, 'run')}: too few to look for a break"
     yield from _shape_reasons(tests, metric, n_runs)
     if tests.p is not None and tests.change is not None and tests.lack_of_fit is not None:
         yield f"lack of fit and break together: p {p_value(tests.p)}"
@@ -127,7 +127,7 @@ def _reasons(tests: Departures, margin: float, metric: Metric, n_runs: int) -> I
 
 def _fitting_reason(tests: Departures) -> str:
     if tests.n_amounts < 3:
-        return f"{tests.n_amounts} distinct amounts: any two lie on a line"
+        return f"{counted(tests.n_amounts, 'distinct amount')}: any two lie on a line"
     if tests.lack_of_fit is None:
         return "no replicates to compare with: lack of fit cannot be tested"
     one = tests.lack_of_fit

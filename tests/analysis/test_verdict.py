@@ -107,7 +107,9 @@ def test_two_amounts_always_lie_on_a_line():
 
 
 def test_one_amount_cannot_tell():
-    assert verdict(planted(line, K=1), ACCURACY).word is Word.CANNOT_TELL
+    found = verdict(planted(line, K=1), ACCURACY)
+    assert found.word is Word.CANNOT_TELL
+    assert found.reasons == ("1 distinct amount: any two lie on a line",)
 
 
 def test_four_amounts_show_a_departure_but_not_which():
