@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.averages import Averages, averages
+from analysis.averages import averages
 from analysis.curve import Curve, as_curve, as_json
 from analysis.fitting import Fit, Runs, fit, ordered
 from analysis.forecast import FAR, Choice, aicc, choose
@@ -14,6 +14,7 @@ from analysis.holdout import Trial, forecast
 from analysis.laws import LAWS, AnyLaw, Floats
 from analysis.least_squares import UNKNOWN, Estimate, estimate_json
 from analysis.metric import Metric
+from analysis.numerals import amount_text, counted
 from analysis.reach import Reached, reach
 from analysis.tidy import Group
 from analysis.verdict import Verdict, verdict
@@ -104,10 +105,6 @@ def _aicc(choice: Choice, trial: Trial) -> float | None:
     return aicc(means, trial.candidate.law, fitted)
 
 
-def _averages(runs: Runs, metric: Metric) -> Averages:
-    return averages(runs.amounts, runs.values, log_scale=metric.log_scale)
-
-
 def _positive(runs: Runs) -> Runs | None:
     """Without amount 0, which lies on no curve of fine-tuning; None where nothing is left."""
     keep = np.flatnonzero(runs.amounts > 0)
@@ -127,7 +124,7 @@ def _fitted(group: Group, positive: Runs, choice: Choice, law: AnyLaw | None, wi
     predictions = tuple(_forecast(choice, fitted, np.array(wishes.amounts), given=law is not None))
     found = None if wishes.value is None else reach(choice, wishes.value)
     notes = [*group.notes, *_zero_note(group.runs, law), *_choice_notes(choice, law)]
-    notes += [*_far_notes(choice, wishes), *(found.notes if found else ())]
+    notes += [*_averaged_note(positive, choice), *_far_notes(choice, wishes), *(found.notes if found else ())]
     return Chosen(
         curve=as_curve(group.key, fitted, metric, notes),
         choice=choice,
@@ -144,7 +141,7 @@ def _fit(runs: Runs, choice: Choice, metric: Metric, given: AnyLaw | None) -> Fi
         return fit(given, runs, metric)
     candidate = choice.candidate
     if candidate.last_amounts:
-        smallest = choice.means.amounts[-candidate.last_amounts]
+        smallest = choice.means.ends[-candidate.last_amounts, 0]
         runs = runs.take(np.flatnonzero(runs.amounts >= smallest))
     return fit(candidate.law, runs, metric, choice.tried[choice.chosen].optima)
 
@@ -175,7 +172,7 @@ def _zero_note(runs: Runs, law: AnyLaw | None) -> list[str]:
     n = int((runs.amounts == 0).sum())
     if not n or law is not None:
         return []
-    return [f"{n} runs without fine-tuning data (amount 0) are left out: they lie on no curve of fine-tuning"]
+    return [f"{counted(n, 'run')} without fine-tuning data (amount 0) left out: on no curve of fine-tuning"]
 
 
 def _choice_notes(choice: Choice, law: AnyLaw | None) -> list[str]:
@@ -184,7 +181,9 @@ def _choice_notes(choice: Choice, law: AnyLaw | None) -> list[str]:
         return []
     if choice.holdout_error is None:
         few = len(choice.means.amounts)
-        return [f"{few} amounts: none can be held out, so the law is chosen by its simplicity alone"]
+        return [
+            f"{counted(few, 'amount')}: none can be held out, so the law is chosen by its simplicity alone"
+        ]
     names = {choice.tried[place].candidate.law.id: None for place in choice.rivals}
     others = [name for name in names if name != choice.candidate.law.id]
     if not others:
@@ -195,11 +194,20 @@ def _choice_notes(choice: Choice, law: AnyLaw | None) -> list[str]:
     ]
 
 
-def _far_notes(choice: Choice, wishes: Wishes) -> list[str]:
-    largest = float(choice.means.amounts[-1])
+def _averaged_note(runs: Runs, choice: Choice) -> list[str]:
+    n, n_averages = len(np.unique(runs.amounts)), len(choice.means.amounts)
+    if n == n_averages:
+        return []
     return [
-        f"{amount:g} is {amount / largest:.3g} times the largest amount ({largest:g}): beyond {FAR:g} times"
-        " a forecast rests on the law more than on the runs"
+        f"{n:,} amounts: laws that bend and forecasts see averages of neighbouring ones, {n_averages} in all"
+    ]
+
+
+def _far_notes(choice: Choice, wishes: Wishes) -> list[str]:
+    largest = float(choice.means.ends[-1, 1])
+    return [
+        f"{amount_text(amount)} is {amount / largest:.3g} times the largest amount ({amount_text(largest)}):"
+        f" beyond {FAR:g} times a forecast rests on the law more than on the runs"
         for amount in wishes.amounts
         if amount > FAR * largest
     ]

@@ -143,8 +143,10 @@ def _parts(runs: Runs) -> _Parts:
     design = geometry(runs.amounts, runs.chains)
     means = design.means.T @ runs.values
     about_lines = runs.values - design.lines @ (design.lines.T @ runs.values)
+    # Not the difference of two sums of squares: what it loses to rounding would pass for scatter.
+    about_means = about_lines - design.means @ (design.means.T @ about_lines)
     line_sum = float(about_lines @ about_lines)
-    return _Parts(design, runs, means, line_sum, max(line_sum - float(means @ means), 0.0))
+    return _Parts(design, runs, means, line_sum, float(about_means @ about_means))
 
 
 def _means(runs: Runs) -> Runs:

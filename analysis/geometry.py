@@ -16,10 +16,13 @@ from analysis.laws import Floats
 # A break needs two distinct amounts on each side, as a slope does.
 FEWEST_AMOUNTS_FOR_A_BREAK = 4
 PLACES = 61
+# Curves with more distinct amounts are seen as broken lines with corners at so many of them.
+MOST_KNOTS = 16
 # Rates of a smooth bend, per doubling: from a parabola to one that is over within two doublings.
 RATES = np.geomspace(0.05, 1.5, 40)
 # Null draws of a design: the standard error of a p-value of .05 is .0015.
 DRAWS = 19_999
+AT_ONCE = 1_000
 SEED = 20_506
 # A direction shorter than this share of its own length before projection is rounding.
 VANISHED = 1e-9
@@ -47,7 +50,7 @@ class Geometry:
 
     x: Floats  # (n,) log2 of the amounts
     lines: Floats  # (n, p) orthonormal
-    means: Floats  # (n, r) orthonormal: what functions of the amount add to the lines
+    means: Floats  # (n, r) orthonormal: what functions of the amount, linear between knots, add to the lines
 
     @property
     def r(self) -> int:
@@ -69,6 +72,11 @@ class Geometry:
         """Distinct log2 amounts, rising."""
         return np.unique(self.x)
 
+    @cached_property
+    def knots(self) -> Floats:
+        """The distinct log2 amounts, or where there are more than MOST_KNOTS as many evenly ranked ones."""
+        return _knots(self.amounts)
+
     @property
     def carries_a_break(self) -> bool:
         """Whether the change of slope and its place leave something to estimate the scatter from."""
@@ -76,8 +84,8 @@ class Geometry:
 
     @cached_property
     def places(self) -> Floats:
-        """Where a break is sought, in log2 of the amount: an even grid, and the amounts themselves."""
-        inner = self.amounts[1:-1]
+        """Where a break is sought, in log2 of the amount: an even grid, and the knots themselves."""
+        inner = self.knots[1:-1]
         return np.union1d(np.linspace(inner[0], inner[-1], PLACES), inner)
 
     def hinges(self, places: Floats) -> Floats:
@@ -118,9 +126,9 @@ class Geometry:
         between = generator.standard_normal((DRAWS, self.r))
         within = generator.chisquare(self.df_within, DRAWS) if self.df_within else np.zeros(DRAWS)
         line_sums = (between**2).sum(axis=1) + within
-        gains = np.zeros(DRAWS)
-        for direction in self.broken.T:
-            np.maximum(gains, (between @ direction) ** 2, out=gains)
+        gains = np.concatenate(
+            [((part @ self.broken) ** 2).max(axis=1) for part in np.array_split(between, DRAWS // AT_ONCE)]
+        )
         F = gains / ((line_sums - gains) / (self.df_line - 2))
         order = np.argsort(F)
         chances = np.empty(DRAWS)
@@ -155,8 +163,16 @@ def _geometry(x_bytes: bytes, chain_bytes: bytes) -> Geometry:
     if len(chains) and len(np.unique(chains)) < len(x):
         member = (chains[:, None] == np.unique(chains)).astype(np.float64)
     lines = _column_space(np.hstack([member, member * x[:, None]]))
-    dummies = (x[:, None] == np.unique(x)).astype(np.float64)
-    return Geometry(x, lines, _column_space(dummies - lines @ (lines.T @ dummies)))
+    knots = _knots(np.unique(x))
+    # At most MOST_KNOTS amounts make these the indicators of single amounts.
+    hats = np.stack([np.interp(x, knots, each) for each in np.eye(len(knots))], axis=1)
+    return Geometry(x, lines, _column_space(hats - lines @ (lines.T @ hats)))
+
+
+def _knots(amounts: Floats) -> Floats:
+    """The ends and evenly ranked ones between them, of distinct rising `amounts`."""
+    n_knots = min(len(amounts), MOST_KNOTS)
+    return amounts[np.linspace(0, len(amounts) - 1, n_knots).round().astype(np.intp)]
 
 
 def _column_space(matrix: Floats) -> Floats:

@@ -17,6 +17,8 @@ FEWEST_CHAINS = 3
 SINGULAR = 1e-10
 # Below this share of the range of the values, scatter is what arithmetic leaves.
 EXACT = 1e-9
+# And below this share of the largest value, however narrow the range is: equal values have none.
+ROUNDING = 1e-14
 
 
 class Level(StrEnum):
@@ -181,7 +183,8 @@ def solve(design: Floats, values: Floats, chains: NDArray[np.intp] | None) -> So
 
 def negligible(sum_of_squares: float, values: Floats) -> bool:
     """Whether a sum of squares over `values` is no more than rounding."""
-    return sum_of_squares <= len(values) * (EXACT * float(np.ptp(values))) ** 2
+    rounding = EXACT * float(np.ptp(values)) + ROUNDING * float(np.abs(values).max())
+    return sum_of_squares <= len(values) * rounding**2
 
 
 @lru_cache(maxsize=4096)

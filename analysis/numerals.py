@@ -52,3 +52,8 @@ def p_value(p: float) -> str:
 def amount_text(amount: float) -> str:
     """An amount of data: `1,024` or `12.5`: without decimals from 100 on."""
     return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 run`, `10,000 runs`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -33,8 +33,8 @@ def reach(choice: Choice, value: float) -> Reached:
 
     Its interval ends where the better and where the worse end of the forecast's interval reach the value.
     """
-    first = float(choice.means.x[0])
-    last = float(choice.means.x[-1]) + DOUBLINGS_AHEAD
+    first, last = np.log2(choice.means.ends[[0, -1], [0, 1]]).tolist()
+    last += DOUBLINGS_AHEAD
     x = np.linspace(first, last, int((last - first) / STEP) + 1)
     rows = _rows(choice, x)
     better = choice.metric.better
@@ -74,7 +74,7 @@ def _crossing(choice: Choice, x: Floats, values: Floats, value: float, row: int)
 
 
 def _notes(choice: Choice, value: float, amount: float | None) -> list[str]:
-    smallest, largest = (float(choice.means.amounts[place]) for place in (0, -1))
+    smallest, largest = choice.means.ends[[0, -1], [0, 1]].tolist()
     if amount is None:
         factor = 2**DOUBLINGS_AHEAD
         return [f"{value:g} {choice.metric.unit} is not reached within {factor:g} times the largest amount"]

@@ -190,18 +190,19 @@ def search(
     else:
         optimum = replace(found, fitted=fitted_at(law, means.x[None], found.shapes, found.linear))
     free = _free(law, metric, optimum)
-    places = np.searchsorted(means.amounts, amounts)
-    fitted = optimum.fitted[0]
-    design = gradients_at(law, means.x[None], optimum)[0][:, free]
-    residuals = values - fitted[places]
+    with np.errstate(divide="ignore"):
+        x = np.log2(amounts)[None]
+    fitted = fitted_at(law, x, optimum.shapes, optimum.linear)[0]
+    design = gradients_at(law, x, optimum)[0][:, free]
+    residuals = values - fitted
     if metric.log_scale:
-        design, residuals = design / fitted[:, None], np.log(values) - np.log(fitted)[places]
+        design, residuals = design / fitted[:, None], np.log(values) - np.log(fitted)
     return Searched(
         law=law,
         metric=metric,
         means=means,
         optimum=optimum,
-        linearised=_linearise(design[places], residuals, chains),
+        linearised=_linearise(design, residuals, chains),
         free=free,
         degrees_of_freedom=len(values) - law.n_free,
     )

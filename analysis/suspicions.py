@@ -9,7 +9,7 @@ from analysis.fitting import SUBSET_LUCK, Fit
 from analysis.laws import Floats
 from analysis.least_squares import EXACT, negligible
 from analysis.metric import ACCURACY, POINTS_PER_FRACTION, Metric
-from analysis.numerals import p_value
+from analysis.numerals import amount_text, counted, p_value
 
 # A run that answers nothing is odd once its neighbours answer this many points: below, nothing is common.
 COLLAPSE_POINTS = 2.0
@@ -50,7 +50,9 @@ def _design_warnings(fit: Fit) -> list[str]:
         found = "all runs have one amount" if len(counts) == 1 else f"the runs have {len(counts)} amounts"
         warnings.append(f"{found}: {fit.law.id} needs at least {fit.law.fewest_amounts}")
     elif fit.solution is not None and fit.solution.degrees_of_freedom <= 0:
-        warnings.append(f"{len(fit.runs.values)} runs for {fit.law.n_free} parameters: no interval")
+        warnings.append(
+            f"{counted(len(fit.runs.values), 'run')} for {counted(fit.law.n_free, 'parameter')}: no interval"
+        )
     if not fit.includes_subset_luck:
         unknown = fit.runs.chains is None
         why = "chains are unknown" if unknown else f"{fit.runs.n_seeds} of the 3 chains it takes"
@@ -107,15 +109,15 @@ def _outliers(fit: Fit) -> list[int]:
 
 
 def _collapse_sentence(fit: Fit, run: int) -> str:
-    amount = fit.runs.amounts[run]
-    return f"collapsed to 0.0 at amount {amount:g} while its neighbours did not: {fit.runs.labels[run]}"
+    amount = amount_text(fit.runs.amounts[run])
+    return f"collapsed to 0.0 at amount {amount} while its neighbours did not: {fit.runs.labels[run]}"
 
 
 def _outlier_sentence(fit: Fit, run: int, metric: Metric) -> str:
     assert fit.solution is not None
-    residual, amount = fit.solution.residuals[run], fit.runs.amounts[run]
+    residual, amount = fit.solution.residuals[run], amount_text(fit.runs.amounts[run])
     return (
-        f"far from the line at amount {amount:g}, by {residual:+.{metric.decimals}f} {metric.unit}:"
+        f"far from the line at amount {amount}, by {residual:+.{metric.decimals}f} {metric.unit}:"
         f" {fit.runs.labels[run]}"
     )
 

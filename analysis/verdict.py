@@ -10,10 +10,10 @@ from scipy import special
 
 from analysis.departures import CHANCE, Bend, Departures, Shape, departures
 from analysis.fitting import Runs
-from analysis.geometry import geometry
+from analysis.geometry import MOST_KNOTS, geometry
 from analysis.laws import Floats
 from analysis.metric import Metric
-from analysis.numerals import amount_text, number, p_value
+from analysis.numerals import amount_text, counted, number, p_value
 
 # Through four means a break and a smooth bend both pass: only a fifth amount tells them apart.
 FEWEST_AMOUNTS_FOR_A_SHAPE = 5
@@ -111,13 +111,15 @@ def _reasons(tests: Departures, margin: float, metric: Metric, n_runs: int) -> I
     if tests.exact:
         yield "the runs lie on a line up to rounding"
         return
+    if tests.n_amounts > MOST_KNOTS:
+        yield f"{tests.n_amounts:,} amounts: their curve is seen as straight between {MOST_KNOTS} of them"
     yield _fitting_reason(tests)
     if tests.bend is not None:
         yield _bend_reason(tests.bend, margin, metric)
     if tests.change is not None:
         yield _break_reason(tests, metric)
     elif tests.n_amounts > 2:
-        yield f"{tests.n_amounts} amounts, {n_runs} runs: too few to look for a break"
+        yield f"{counted(tests.n_amounts, 'amount')}, {counted(n_runs, 'run')}: too few to look for a break"
     yield from _shape_reasons(tests, metric, n_runs)
     if tests.p is not None and tests.change is not None and tests.lack_of_fit is not None:
         yield f"lack of fit and break together: p {p_value(tests.p)}"
@@ -125,7 +127,7 @@ def _reasons(tests: Departures, margin: float, metric: Metric, n_runs: int) -> I
 
 def _fitting_reason(tests: Departures) -> str:
     if tests.n_amounts < 3:
-        return f"{tests.n_amounts} distinct amounts: any two lie on a line"
+        return f"{counted(tests.n_amounts, 'distinct amount')}: any two lie on a line"
     if tests.lack_of_fit is None:
         return "no replicates to compare with: lack of fit cannot be tested"
     one = tests.lack_of_fit

@@ -104,7 +104,7 @@ def test_far_forecasts_and_rivals_are_flagged(fit):
     found = fits(fit(rows(sd=0.03), "--law", "auto", "--predict", "16384,17000", "--json"))[0]
     far = [text for text in found["warnings"] if "beyond 4 times" in text]
     assert len(far) == 1
-    assert far[0].startswith("17000 is 4.15 times the largest amount (4096)")
+    assert far[0].startswith("17,000 is 4.15 times the largest amount (4,096)")
     assert any(text.startswith("cannot distinguish ") for text in found["warnings"])
 
 
@@ -113,7 +113,9 @@ def test_runs_without_data_are_left_out_of_the_choice_and_named(fit):
     options = ("--law", "auto", "--predict", "1e4", "--json")
     one, other = fits(fit(rows(), *options))[0], fits(fit(with_zero, *options))[0]
     assert one["predictions"] == other["predictions"]
-    assert any("amount 0) are left out" in text for text in other["warnings"])
+    assert any(
+        text.startswith("1 run without fine-tuning data (amount 0) left out") for text in other["warnings"]
+    )
     offset = fits(fit(with_zero, "--law", "logoffset", "--json"))[0]
     assert offset["n_points"] == 19
 

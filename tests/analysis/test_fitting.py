@@ -4,7 +4,7 @@ import statsmodels.api as sm
 
 from analysis.curve import curve
 from analysis.fitting import SUBSET_LUCK, Runs, Status, fit
-from analysis.laws import LOGLINEAR
+from analysis.laws import LAWS, LOGLINEAR
 from analysis.least_squares import Level
 from analysis.metric import ACCURACY
 
@@ -158,6 +158,14 @@ def test_lack_of_fit_is_the_published_f_test():
     assert any(text.startswith("lack of fit") for text in curve({}, bent, LOGLINEAR, ACCURACY).warnings)
 
 
+@pytest.mark.parametrize(("value", "m"), [(50.0, 1), (33.3, 1), (100 / 3, 3), (0.1, 3)])
+def test_no_run_of_equal_values_is_far_from_the_line(value, m):
+    runs = planted(m=m, amounts=100 * 2.0 ** np.arange(7))
+    flat = Runs(runs.amounts, np.full(len(runs.values), value), runs.chains, runs.labels)
+    for law in (LOGLINEAR, LAWS["constant"]):
+        assert not any("far from the line" in text for text in curve({}, flat, law, ACCURACY).warnings)
+
+
 def test_a_collapsed_run_is_named_and_stays_in_the_fit():
     runs = with_value(planted(), 7, 0.0)
     found = curve({}, runs, LOGLINEAR, ACCURACY)
@@ -177,7 +185,10 @@ def test_a_curve_that_rises_from_nothing_is_not_called_collapsed():
 def test_a_run_far_from_the_line_is_named():
     runs = planted(sd=0.5)
     found = curve({}, with_value(runs, 3, runs.values[3] + 6), LOGLINEAR, ACCURACY)
-    assert any("far from the line" in text and "amount 1024, seed 0" in text for text in found.warnings)
+    assert any(
+        text.startswith("far from the line at amount 1,024, by") and "amount 1024, seed 0" in text
+        for text in found.warnings
+    )
 
 
 def test_runs_of_a_true_line_are_seldom_called_odd():

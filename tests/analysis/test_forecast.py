@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -174,3 +176,32 @@ def test_aicc_is_the_published_formula():
     wanted = n * np.log(5 / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1)
     assert aicc(means(values, AMOUNTS[:5]), LAWS["loglinear"], fitted) == pytest.approx(wanted)
     assert aicc(means(values[:4], AMOUNTS[:4]), LAWS["loglinear"], fitted[:4]) is None
+
+
+def test_many_amounts_are_averaged_over_two_dozen_stretches_without_their_rise_as_scatter():
+    generator = np.random.default_rng(3)
+    amounts = 256 * 2 ** generator.uniform(0, 7, size=10_000)
+    found = means(30 + 5 * np.log2(amounts / 256) + generator.normal(size=10_000), amounts)
+    assert len(found.amounts) == 24
+    assert found.counts.sum() == 10_000
+    assert found.means == pytest.approx(30 + 5 * np.log2(found.amounts / 256), abs=0.25)
+    assert found.noise == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("n", [24, 25])
+def test_amount_0_is_averaged_with_no_other(n):
+    amounts = np.concatenate([[0, 0], 256 * 2 ** np.linspace(0, 7, n)])
+    found = means(np.arange(n + 2.0), amounts)
+    assert (found.amounts[0], found.means[0], found.counts[0]) == (0, 0.5, 2)
+
+
+@pytest.mark.parametrize("name", ["power", "mmf4", "segmented"])
+def test_ten_thousand_amounts_are_forecast_in_seconds(name):
+    formula, parameters = ACCURACY_LAWS[name]
+    generator = np.random.default_rng(4)
+    amounts = np.geomspace(AMOUNTS[0], AMOUNTS[-1], 10_000)
+    values = formula(amounts, **parameters) + generator.normal(scale=0.5, size=10_000)
+    before = time.process_time()
+    ahead = choice_of(values, amounts).at(np.array([2 * AMOUNTS[-1]]))[0]
+    assert time.process_time() - before < 10  # 2 s on an idle core
+    assert ahead.low < formula(np.array([2 * AMOUNTS[-1]]), **parameters)[0] < ahead.high

@@ -229,7 +229,7 @@ def test_a_collapsed_run_is_named_and_kept(tmp_path):
         return next(collapsed, 0.38) if fallen else line(strategy, benchmark, amount)
 
     numbers = summary_of(ToyStudy(accuracy=once), tmp_path)["fits"][2]
-    sentence = "collapsed to 0.0 at amount 1024 while its neighbours did not: amount 1024, seed 0"
+    sentence = "collapsed to 0.0 at amount 1,024 while its neighbours did not: amount 1024, seed 0"
     assert sentence in numbers["warnings"]
     assert numbers["n_points"] == 15
 

@@ -107,7 +107,9 @@ def test_two_amounts_always_lie_on_a_line():
 
 
 def test_one_amount_cannot_tell():
-    assert verdict(planted(line, K=1), ACCURACY).word is Word.CANNOT_TELL
+    found = verdict(planted(line, K=1), ACCURACY)
+    assert found.word is Word.CANNOT_TELL
+    assert found.reasons == ("1 distinct amount: any two lie on a line",)
 
 
 def test_four_amounts_show_a_departure_but_not_which():
@@ -122,6 +124,49 @@ def test_runs_without_scatter_are_judged_by_their_means():
     found = verdict(off_the_grid, ACCURACY)
     assert found.word is Word.SEGMENTED
     assert np.log2(found.tests.change.amount / 256) == pytest.approx(2.71, abs=0.01)
+
+
+def test_replicates_without_scatter_get_the_verdict_of_single_runs():
+    amounts = 100.0 * 2 ** np.arange(7)
+    losses = 1.2 + 30 * amounts**-0.4
+    tripled = Runs(np.tile(amounts, 3), np.tile(losses, 3), np.repeat(np.arange(3), 7), [""] * 21)
+    single, found = (verdict(runs, NLL) for runs in (Runs(amounts, losses, None, [""] * 7), tripled))
+    assert found.word is single.word is Word.SATURATING
+    assert found.tests.p == pytest.approx(single.tests.p)
+
+
+@pytest.mark.parametrize("value", [0.0, 50.0, 30.1, 100 / 3])
+def test_equal_values_lie_on_a_line(value):
+    runs = planted(lambda x: np.full_like(x, value), m=1, sd=0)
+    assert verdict(runs, ACCURACY).word is Word.LOG_LINEAR
+
+
+def scattered(mean, n, seed=0):
+    """`n` single runs at as many amounts, none twice, over seven doublings."""
+    generator = np.random.default_rng(seed)
+    x = np.sort(generator.uniform(0, 7, size=n))
+    return Runs(256 * 2**x, mean(x) + generator.normal(scale=0.8, size=n), None, [""] * n)
+
+
+@pytest.mark.parametrize(
+    ("mean", "word"),
+    [(line, Word.LOG_LINEAR), (broken, Word.SEGMENTED), (saturating, Word.SATURATING)],
+)
+def test_thousands_of_amounts_get_their_word_in_seconds(mean, word):
+    runs = scattered(mean, 10_000)
+    before = time.process_time()
+    found = verdict(runs, ACCURACY)
+    assert time.process_time() - before < 5  # 0.2 s on an idle core
+    assert found.word is word
+    assert found.reasons[0] == "10,000 amounts: their curve is seen as straight between 16 of them"
+
+
+def test_at_most_7_percent_of_true_lines_through_many_amounts_seem_to_depart():
+    amounts = scattered(line, 40).amounts
+    values = np.random.default_rng(1).normal(size=(1000, 40)) + line(np.log2(amounts))
+    found = [departures(Runs(amounts, row, None, [""] * 40)) for row in values]
+    assert 0.03 < np.mean([one.p < 0.05 for one in found]) < 0.07
+    assert 0.03 < np.mean([one.change.p < 0.05 for one in found]) < 0.07
 
 
 def test_machines_read_numbers_or_null():
