@@ -174,3 +174,22 @@ def test_aicc_is_the_published_formula():
     wanted = n * np.log(5 / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1)
     assert aicc(means(values, AMOUNTS[:5]), LAWS["loglinear"], fitted) == pytest.approx(wanted)
     assert aicc(means(values[:4], AMOUNTS[:4]), LAWS["loglinear"], fitted[:4]) is None
+
+
+@pytest.mark.parametrize("place", range(len(AMOUNTS)))
+def test_at_a_measured_amount_the_forecast_lies_near_what_was_measured(place):
+    """Flat, then steep: lines through the last amounts miss the first ones by far."""
+    values = 4 / (1 + (AMOUNTS / AMOUNTS[4]) ** 0.6)
+    found = choice_of(values * np.exp(np.random.default_rng(2).normal(scale=0.01, size=8)), metric=LOSS)
+    assert found.at(AMOUNTS[[place]])[0].estimate == pytest.approx(values[place], rel=0.05)
+
+
+def test_windows_forecast_beyond_the_largest_amount_and_never_up_to_it():
+    found = choose(noisy("mmf4", 1), ACCURACY)[0]
+    windows = np.array([one.candidate.window > 0 for one in found.tried])
+    assert found.weights[windows].sum() > 0.1
+    assert found.within[windows].sum() == 0
+    assert found.within.sum() == pytest.approx(1)
+    at_largest, beyond = AMOUNTS[5:6], AMOUNTS[5:6] * 1.5
+    assert found.at(at_largest)[0].estimate == pytest.approx(found.within @ found.values(at_largest)[:, 0])
+    assert found.at(beyond)[0].estimate == pytest.approx(found.weights @ found.values(beyond)[:, 0])
