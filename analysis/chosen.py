@@ -70,7 +70,7 @@ def chosen_json(one: Chosen) -> dict[str, Any]:
         found["verdict"] = one.verdict.word.value
         found["reasons"] = list(one.verdict.reasons)
         found["would_tell"] = list(one.verdict.would_tell)
-        found["last_amounts"] = None if choice is None else choice.candidate.last_amounts or None
+        found["last_amounts"] = None if choice is None else choice.candidate.window or None
         found["alternatives"] = [] if choice is None else alternatives(choice)
     found["predictions"] = [
         {"amount": amount, **estimate_json(estimate)}
@@ -159,7 +159,7 @@ def _fitted(group: Group, positive: Runs, choice: Choice, law: AnyLaw | None, wi
     if law is None:
         notes += _apart_notes(choice, np.array(wishes.amounts), predictions)
     return Chosen(
-        curve=as_curve(group.key, fitted, metric, notes),
+        curve=as_curve(group.key, fitted, metric, notes, None if law else positive),
         choice=choice,
         verdict=verdict(positive, metric, wishes.margin) if law is None else None,
         wishes=wishes,
