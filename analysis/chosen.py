@@ -8,16 +8,17 @@ import numpy as np
 
 from analysis.averages import averages
 from analysis.curve import Curve, as_curve, as_json
-from analysis.fitting import Fit, Runs, fit, ordered
+from analysis.departures import Departures
+from analysis.fitting import Fit, Runs, Status, fit, ordered
 from analysis.forecast import FAR, Choice, aicc, choose
 from analysis.holdout import Trial, forecast
 from analysis.laws import LAWS, AnyLaw, Floats
-from analysis.least_squares import UNKNOWN, Estimate, estimate_json
+from analysis.least_squares import EXACT, Estimate, estimate_json
 from analysis.metric import Metric
 from analysis.numerals import amount_text, counted
-from analysis.reach import Reached, reach
+from analysis.reach import NOT_REACHED, Reached, reach
 from analysis.tidy import Group
-from analysis.verdict import Verdict, verdict
+from analysis.verdict import Verdict, Word, verdict
 
 # Groups whose searches run side by side: more would hold more numbers at a time, not go faster.
 SIDE_BY_SIDE = 250
@@ -70,7 +71,7 @@ def chosen_json(one: Chosen) -> dict[str, Any]:
         found["verdict"] = one.verdict.word.value
         found["reasons"] = list(one.verdict.reasons)
         found["would_tell"] = list(one.verdict.would_tell)
-        found["last_amounts"] = None if choice is None else choice.candidate.last_amounts or None
+        found["last_amounts"] = None if choice is None else choice.candidate.window or None
         found["alternatives"] = [] if choice is None else alternatives(choice)
     found["predictions"] = [
         {"amount": amount, **estimate_json(estimate)}
@@ -112,10 +113,37 @@ def _positive(runs: Runs) -> Runs | None:
 
 
 def _unfitted(group: Group, metric: Metric, law: AnyLaw | None, wishes: Wishes) -> Chosen:
-    """Too few amounts for the law: its status says so."""
-    given = law or LAWS["constant"]
-    curve = as_curve(group.key, fit(given, group.runs, metric), metric, group.notes)
-    return Chosen(curve, None, None, wishes, (UNKNOWN,) * len(wishes.amounts), None)
+    """Too few amounts above 0 for the law: the forecast is the fit's, or else the mean of the runs."""
+    fitted = fit(law or LAWS["constant"], group.runs, metric)
+    by_mean = law is None or fitted.status is Status.TOO_FEW_AMOUNTS
+    amounts = np.array(wishes.amounts)
+    # What lies about the mean of other amounts is no interval of a forecast.
+    mean = Estimate(float(fitted.runs.values.mean()), None, None, None)
+    notes = list(group.notes)
+    if wishes.amounts:
+        what = (
+            "the mean of the runs, whatever the amount" if by_mean else f"that of {fitted.law.id} as fitted"
+        )
+        notes.append(f"too few amounts above 0 to try a forecast on: the forecast is {what}")
+    return Chosen(
+        curve=as_curve(group.key, fitted, metric, notes),
+        choice=None,
+        verdict=_no_verdict(metric, wishes) if law is None else None,
+        wishes=wishes,
+        predictions=(mean,) * len(amounts) if by_mean else tuple(fitted.at(amounts)),
+        reached=None if wishes.value is None else NOT_REACHED,
+    )
+
+
+def _no_verdict(metric: Metric, wishes: Wishes) -> Verdict:
+    """Of a group without fine-tuning: there is no curve to judge."""
+    return Verdict(
+        word=Word.CANNOT_TELL,
+        margin=metric.resolution if wishes.margin is None else wishes.margin,
+        reasons=("all runs are without fine-tuning data (amount 0): there is no curve",),
+        would_tell=("three amounts above 0 or more, with three seeds each",),
+        tests=Departures(0, exact=False),
+    )
 
 
 def _fitted(group: Group, positive: Runs, choice: Choice, law: AnyLaw | None, wishes: Wishes) -> Chosen:
@@ -125,8 +153,10 @@ def _fitted(group: Group, positive: Runs, choice: Choice, law: AnyLaw | None, wi
     found = None if wishes.value is None else reach(choice, wishes.value)
     notes = [*group.notes, *_zero_note(group.runs, law), *_choice_notes(choice, law)]
     notes += [*_averaged_note(positive, choice), *_far_notes(choice, wishes), *(found.notes if found else ())]
+    if law is None:
+        notes += _apart_notes(choice, np.array(wishes.amounts), predictions)
     return Chosen(
-        curve=as_curve(group.key, fitted, metric, notes),
+        curve=as_curve(group.key, fitted, metric, notes, None if law else positive),
         choice=choice,
         verdict=verdict(positive, metric, wishes.margin) if law is None else None,
         wishes=wishes,
@@ -210,4 +240,21 @@ def _far_notes(choice: Choice, wishes: Wishes) -> list[str]:
         f" beyond {FAR:g} times a forecast rests on the law more than on the runs"
         for amount in wishes.amounts
         if amount > FAR * largest
+    ]
+
+
+def _apart_notes(choice: Choice, amounts: Floats, predictions: Sequence[Estimate]) -> list[str]:
+    """Where the weighted forecast lies furthest from the law reported, if by more than its held-out error."""
+    if choice.holdout_error is None or not len(amounts):
+        return []
+    own = choice.values(amounts)[choice.chosen]
+    forecasts = np.array([one.estimate for one in predictions], dtype=np.float64)
+    gaps = np.abs(np.log(forecasts / own) if choice.metric.log_scale else forecasts - own)
+    place = int(gaps.argmax())
+    if gaps[place] <= choice.holdout_error + EXACT:
+        return []
+    decimals, unit, name = choice.metric.decimals, choice.metric.unit, choice.candidate.law.id
+    return [
+        f"the forecast at {amounts[place]:g}, {forecasts[place]:.{decimals}f} {unit}, weighs several laws:"
+        f" {name} alone gives {own[place]:.{decimals}f}, further off than its held-out error"
     ]

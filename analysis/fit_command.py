@@ -21,6 +21,8 @@ TABLE_METRICS = {metric.id: metric for metric in (ACCURACY, LOSS)}
 # More groups than this take long enough to want a bar: fits of a line, and anything that is searched for.
 MANY_LINES = 500
 MANY_SEARCHES = 10
+# More data than this there is not; powers of much larger amounts leave the floats.
+MOST_DATA = 1e18
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ def _amounts(predict: str | None) -> tuple[float, ...]:
             amount = float("nan")
         if not 0 < amount < float("inf"):
             raise Refused(f"--predict {text.strip()!r} is no amount above 0: give numbers parted by commas")
+        if amount > MOST_DATA:
+            raise Refused(f"--predict {text.strip()!r} is more data than there is: give up to {MOST_DATA:g}")
         amounts.append(amount)
     if predict is not None and not amounts:
         raise Refused("--predict names no amount: give numbers parted by commas")

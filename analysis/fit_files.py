@@ -79,7 +79,7 @@ def fits_grid(fits: Fits) -> Grid:
             cell for name in names for cell in _told(each.fit.parameters.get(name), each.metric.decimals)
         ]
         labels = (*(str(value) for value in each.group.values()), each.fit.law.id)
-        rows.append((*labels, *cells, str(len(each.fit.runs.values)), each.fit.status.value))
+        rows.append((*labels, *cells, str(len(each.runs.values)), each.fit.status.value))
     return Grid((*head, "runs", "status"), tuple(rows), len(fits.curves[0].group) + 1)
 
 

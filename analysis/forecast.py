@@ -31,8 +31,8 @@ LARGEST_LOG = 700.0
 class Choice:
     """What the held-out amounts say about one group.
 
-    `weights` are those of the candidates in the forecast and sum to 1; `errors` is the root mean square of
-    its held-out errors per doubling ahead, None without any.
+    `weights` are those of the candidates beyond the largest amount, `within` those up to it; each sum to 1.
+    `growth` is the root mean square of the held-out errors per doubling ahead, None without any.
     """
 
     metric: Metric
@@ -40,6 +40,7 @@ class Choice:
     tried: tuple[Trial, ...]  # of this group alone
     scores: Floats  # (C,), infinite where nothing could be held out
     weights: Floats  # (C,)
+    within: Floats  # (C,)
     chosen: int
     rivals: tuple[int, ...]  # candidates that forecast as well, within one standard error
     growth: float | None
@@ -65,10 +66,11 @@ class Choice:
         values = self.values(amounts)
         if self.metric.log_scale:
             values = np.log(values)
-        used = self.weights > 0
-        weights, values = self.weights[used], values[used]
-        centre = weights @ values
-        margins = self._margins(amounts, weights @ (values - centre) ** 2)
+        inside = amounts <= self.means.ends[-1, 1]
+        weights = np.where(inside, self.within[:, None], self.weights[:, None])
+        values = np.where(weights > 0, values, 0.0)
+        centre = (weights * values).sum(axis=0)
+        margins = self._margins(amounts, (weights * (values - centre) ** 2).sum(axis=0))
         ends = [centre, centre - margins, centre + margins]
         if self.metric.log_scale:
             ends = [np.exp(np.clip(end, -LARGEST_LOG, LARGEST_LOG)) for end in ends]
@@ -133,6 +135,7 @@ def _choice(
     noise = means.noise / np.sqrt(float(means.counts.mean()))
     believed = _believed(tried, score, means)
     weights = _weights(tried, believed, noise, takeoff)
+    describing = np.where([_describes(one) for one in tried], believed, np.inf)
     held_out = pairs(len(means.amounts))
     ahead = horizons(means.x[None], held_out)[0]
     growth, n_errors = _growth(tried, weights, np.array([one.weight for one in held_out]), ahead)
@@ -143,11 +146,17 @@ def _choice(
         tried=tried,
         scores=score,
         weights=weights,
+        within=_weights(tried, describing, noise, takeoff) if np.isfinite(describing).any() else weights,
         chosen=_simplest(tried, believed, rivals),
         rivals=rivals,
         growth=growth,
         n_errors=n_errors,
     )
+
+
+def _describes(trial: Trial) -> bool:
+    """Whether a candidate follows all the amounts: a window says nothing of those before it."""
+    return trial.candidate.window == 0 and trial.candidate.law.n_free > 1
 
 
 def _believed(tried: Sequence[Trial], score: Floats, means: Averages) -> Floats:

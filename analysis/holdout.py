@@ -39,6 +39,12 @@ class Candidate:
     last_amounts: int
     trust: float
 
+    @property
+    def window(self) -> int:
+        """How many of the largest amounts are looked at, by the window or by the law itself; 0: all."""
+        own = self.law.last_amounts if isinstance(self.law, Law) else None
+        return own or self.last_amounts
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -184,11 +190,8 @@ def _trial(candidate: Candidate, data: _Batch, fits: Mapping[_Window, _Fits]) ->
 
 def _window(candidate: Candidate, end: int) -> _Window | None:
     """The places that the candidate sees of those before `end`; None where they are too few."""
-    law, last_amounts = candidate.law, candidate.last_amounts
-    if isinstance(law, Law) and law.last_amounts is not None:
-        last_amounts = law.last_amounts
-    first = max(0, end - last_amounts) if last_amounts else 0
-    return (first, end) if end - first >= law.fewest_amounts else None
+    first = max(0, end - candidate.window) if candidate.window else 0
+    return (first, end) if end - first >= candidate.law.fewest_amounts else None
 
 
 def _fits(law: AnyLaw, data: _Batch, metric: Metric, windows: Sequence[_Window]) -> dict[_Window, _Fits]:

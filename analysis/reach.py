@@ -28,6 +28,9 @@ class Reached:
         return {"amount": self.amount, "low": self.low, "high": self.high}
 
 
+NOT_REACHED = Reached(None, None, None, ())
+
+
 def reach(choice: Choice, value: float) -> Reached:
     """The smallest amount, from the smallest that was run, at which the forecast is `value` or better.
 

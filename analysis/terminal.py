@@ -103,7 +103,7 @@ def _chosen_cells(one: Chosen) -> list[str]:
     ]
     if one.wishes.value is not None:
         cells.append(_reached_text(one.reached))
-    return [*cells, str(len(curve.fit.runs.values)), str(len(curve.warnings))]
+    return [*cells, str(len(curve.runs.values)), str(len(curve.warnings))]
 
 
 def _reached_text(reached: Reached | None) -> str:

@@ -166,6 +166,7 @@ def test_without_json_there_is_a_table_of_laws_and_forecasts(fit):
         (("--law", "auto", "--metric", "f1"), "no metric 'f1': there is accuracy, loss"),
         (("--law", "auto", "--predict", "10,-2"), "--predict '-2' is no amount above 0"),
         (("--law", "auto", "--predict", "many"), "--predict 'many' is no amount above 0"),
+        (("--law", "auto", "--predict", "1e308"), "--predict '1e308' is more data than there is"),
         (("--law", "auto", "--predict", "nan"), "--predict 'nan' is no amount above 0"),
         (("--law", "auto", "--reach", "70"), "--reach 70 is no accuracy above 0 and up to 1"),
         (("--metric", "loss", "--percent"), "--percent is for accuracies"),
@@ -213,7 +214,48 @@ def test_a_group_with_too_few_amounts_says_so_beside_the_others(fit):
     first, second = fits(fit(table, "--by", "g", "--law", "power", "--predict", "1e4", "--json"))
     assert first["predictions"][0]["estimate"] is not None
     assert second["status"] == "too few amounts"
-    assert second["predictions"] == [{"amount": 1e4, "estimate": None, "low": None, "high": None}]
+    assert second["predictions"] == [{"amount": 1e4, "estimate": 30, "low": None, "high": None}]
+    assert any(
+        text.endswith("the forecast is the mean of the runs, whatever the amount")
+        for text in second["warnings"]
+    )
+    assert "verdict" not in second
+
+
+def test_a_group_without_fine_tuning_has_all_keys_and_its_mean_as_forecast(fit):
+    table = [*rows(), *({"g": 1, "n": 0, "seed": seed, "y": 0.3 + 0.02 * seed} for seed in (0, 1))]
+    options = ("--by", "g", "--law", "auto", "--predict", "1e4", "--reach", "0.5", "--json")
+    first, second = fits(fit(table, *options))
+    assert first.keys() - second.keys() <= {"intervals", "search"}
+    assert second["verdict"] == "cannot tell"
+    assert second["reasons"] == ["all runs are without fine-tuning data (amount 0): there is no curve"]
+    assert (second["last_amounts"], second["alternatives"], second["holdout_error"]) == (None, [], None)
+    assert second["predictions"] == [
+        {"amount": 1e4, "estimate": pytest.approx(31), "low": None, "high": None}
+    ]
+    assert second["reach"] == {"value": 50, "amount": None, "low": None, "high": None}
+    assert any(text.startswith("too few amounts above 0") for text in second["warnings"])
+    code, out, _ = fit(table, *options[:-1])
+    assert (code, "31.0" in out) == (0, True)
+
+
+def test_a_law_that_amount_zero_carries_forecasts_as_fitted(fit):
+    table = [{"n": n, "y": y} for n, y in ((0, 0.1), (64, 0.3), (128, 0.4))]
+    found = fits(fit(table, "--law", "logoffset", "--predict", "64,256", "--json"))[0]
+    assert found["status"] != "too few amounts"
+    assert found["predictions"][0]["estimate"] == pytest.approx(30, abs=0.1)
+    assert found["predictions"][1]["estimate"] > 40
+
+
+def test_a_forecast_far_from_the_law_reported_says_so_once(fit):
+    table = [{"n": 100 * 2**place, "y": y} for place, y in enumerate((0.3, 0.35, 0.42, 0.44))]
+    found = fits(fit(table, "--law", "auto", "--predict", "800,1600,1e6", "--json"))[0]
+    said = [text for text in found["warnings"] if text.startswith("the forecast at")]
+    assert len(said) == 1
+    assert said[0].startswith("the forecast at 1e+06, ")
+    assert f"{found['law']} alone gives" in said[0]
+    alike = fits(fit(rows(sd=0), "--law", "auto", "--predict", "8192,16384", "--json"))[0]
+    assert not any(text.startswith("the forecast at") for text in alike["warnings"])
 
 
 @pytest.mark.slow
