@@ -13,7 +13,8 @@ demo: $(STAMP)  ## the miniature study, from nothing to the report page
 test: $(STAMP) system  ## lint, types, import contracts, all tests
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slurm"
-	$(BIN)/pytest -m slurm
+	# Faults on real daemons hang on moments: what failed is tried once more, and a mistake fails again.
+	$(BIN)/pytest -m slurm || $(BIN)/pytest -m slurm --last-failed
 
 check: $(STAMP)  ## the same without the slow tests; under a minute
 	$(MAKE) --no-print-directory lint
