@@ -19,9 +19,10 @@ from analysis.laws import LAWS
 from analysis.metric import THIS_BENCHMARK
 from analysis.notebook import forecast_fits, plain_fits
 from analysis.power_command import EXAMPLE, power_command
+from analysis.reading import read_table
 from analysis.report import report
 from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, print_verdicts, stderr, stdout
-from analysis.tidy import Columns, read_table
+from analysis.tidy import Columns
 from orchestrator.refusal import Refused
 
 REFUSED = 2
@@ -52,6 +53,9 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     ] = None,
     items: Annotated[str | None, typer.Option(metavar="N|COL", help="Test items behind an accuracy.")] = None,
     percent: Annotated[bool, typer.Option("--percent", help="Accuracies are in percent.")] = False,
+    where: Annotated[
+        str | None, typer.Option(metavar="EXPR", help="Which rows, as pandas has it: 'amount > 0'.")
+    ] = None,
     law: Annotated[
         str, typer.Option(help=f"auto (the law that forecasts best), {', '.join(LAWS)}.")
     ] = "loglinear",
@@ -92,7 +96,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
     request = Request.of(
         law, metric, percent=percent, predict=predict, reach=reach, bootstrap=bootstrap
     ).within(margin)
-    frame = read_table(table)
+    frame = read_table(table, where)
     names = list(frame.columns)
     apart = dict.fromkeys((*_names(by, names), *(name for name in (compare, size) if name is not None)))
     columns = Columns(amount, value, tuple(apart), _names(seed, names), items)

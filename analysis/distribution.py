@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.tidy import read_table
+from analysis.reading import read_table
 from orchestrator.refusal import Refused
 
 COLUMNS = ("x", "y", "pool", "benchmark")

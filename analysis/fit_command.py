@@ -12,6 +12,7 @@ from analysis.curve import Curve, curve
 from analysis.fitting import Status
 from analysis.laws import LAWS, LOGLINEAR, AnyLaw, CurvedLaw, Law
 from analysis.metric import ACCURACY, LOSS, POINTS_PER_FRACTION, Metric
+from analysis.numerals import exactly
 from analysis.terminal import stderr
 from analysis.tidy import ABOVE_ZERO, PERCENT, Columns, Group, accuracy_groups, loss_groups
 from orchestrator.refusal import Refused
@@ -67,7 +68,7 @@ class Request:
     def within(self, margin: float | None) -> "Request":
         """The same with a margin, in the metric's unit, within which a curve counts as a line."""
         if margin is not None and not 0 < margin < float("inf"):
-            raise Refused(f"--margin {margin:g} is no margin above 0: give {self.metric.unit}")
+            raise Refused(f"--margin {exactly(margin)} is no margin above 0: give {self.metric.unit}")
         return replace(self, wishes=replace(self.wishes, margin=margin))
 
     @property
@@ -121,7 +122,7 @@ def refuse_unless_any_fitted(curves: Sequence[Curve], columns: Columns) -> None:
     law = curves[0].fit.law
     if law is LOGLINEAR:
         raise Refused(
-            f"column {columns.amount!r} has a single amount{where}, {curves[0].fit.runs.amounts[0]:g}:"
+            f"column {columns.amount!r} has a single amount{where}, {exactly(curves[0].fit.runs.amounts[0])}:"
             " a line takes at least two"
         )
     raise Refused(
@@ -156,9 +157,9 @@ def _value(reach: float | None, metric: Metric, scale: float) -> float | None:
     if metric is ACCURACY:
         if not 0 < reach <= scale:
             raise Refused(
-                f"--reach {reach:g} is no accuracy above 0 and up to {scale:g}, as the table has them"
+                f"--reach {exactly(reach)} is no accuracy above 0 and up to {scale:g}, as the table has them"
             )
         return reach * POINTS_PER_FRACTION / scale
     if not 0 < reach < float("inf"):
-        raise Refused(f"--reach {reach:g} is no loss above 0")
+        raise Refused(f"--reach {exactly(reach)} is no loss above 0")
     return reach

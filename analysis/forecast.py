@@ -12,15 +12,13 @@ import numpy as np
 from analysis.averages import Averages
 from analysis.holdout import Candidate, Trial, candidates, forecast, horizons, pairs, scores, takeoffs, trials
 from analysis.laws import AnyLaw, Floats
-from analysis.least_squares import EXACT, Estimate, t_quantile
+from analysis.least_squares import EXACT, ROUNDING, Estimate, t_quantile
 from analysis.metric import Metric
 
 # Further than this many times the largest amount a forecast is flagged.
 FAR = 4.0
 # Fewer held-out errors than this say no more about their own spread than this many do.
 FEWEST_ERRORS = 2
-# What arithmetic leaves of equal values, as a share of them.
-ROUNDING = 1e-14
 # A take-off from equal values is as many times faster as one likes: more than this is no more unlikely.
 MOST_TAKEOFF = 1e6
 # Ends of an interval further out are infinite for all purposes but for arithmetic.

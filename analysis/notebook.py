@@ -21,11 +21,12 @@ from analysis.figures import Column, residuals_of
 from analysis.fit_command import Request, fit_groups, forecast_groups
 from analysis.least_squares import estimate_json
 from analysis.panels import Shown, table_panels
+from analysis.reading import read_table
 from analysis.report import transfer_json
 from analysis.results import Results, results_of
 from analysis.sizes import sizes_json
 from analysis.study import read_study
-from analysis.tidy import Columns, Group, read_table
+from analysis.tidy import Columns, Group
 from analysis.words import Answer, answers
 from orchestrator.refusal import Refused
 

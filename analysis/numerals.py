@@ -54,6 +54,11 @@ def amount_text(amount: float) -> str:
     return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
 
 
+def exactly(value: float) -> str:
+    """A number of the user's, as it was given."""
+    return f"{value:,.15g}"
+
+
 def counted(n: int, noun: str) -> str:
     """`1 run`, `10,000 runs`."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

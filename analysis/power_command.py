@@ -12,12 +12,13 @@ from rich.text import Text
 
 from analysis.measured import PER_EXAMPLE, Measured, measured_in_study, measured_in_table
 from analysis.metric import ACCURACY, POINTS_PER_FRACTION, THIS_BENCHMARK
-from analysis.numerals import NOTHING, amount_text, number
+from analysis.numerals import NOTHING, amount_text, exactly, number
 from analysis.power import POWER, Design, Scatter
 from analysis.prospect import Prospect, prospect, prospect_json
+from analysis.reading import read_table
 from analysis.study import read_study
 from analysis.terminal import stdout
-from analysis.tidy import PERCENT, Columns, accuracy_groups, read_table
+from analysis.tidy import PERCENT, Columns, accuracy_groups
 from analysis.variance import Variance
 from orchestrator.refusal import Refused
 
@@ -56,6 +57,7 @@ def power_command(  # noqa: PLR0913 (one argument per option)
         str | None, typer.Option(metavar="COL[,COL]", help="In a table: what names a seed.")
     ] = None,
     percent: Annotated[bool, typer.Option("--percent", help="In a table: accuracies in percent.")] = False,
+    where: Annotated[str | None, typer.Option(metavar="EXPR", help="In a table: which rows.")] = None,
     as_machine: Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")] = False,
 ) -> None:
     """How many seeds, amounts and test items find a difference of slopes; which run says most next.
@@ -63,7 +65,8 @@ def power_command(  # noqa: PLR0913 (one argument per option)
     Scatter is assumed (--sd, --items), or measured in a study or a table, where options overrule it.
     """
     columns = Columns(amount, value, _listed(by), _listed(seed), None)
-    known = None if source is None else _measured(source, columns, PERCENT if percent else 1.0, benchmark)
+    scale = PERCENT if percent else 1.0
+    known = None if source is None else _measured(source, where, columns, scale, benchmark)
     scatter = _scatter(known, sd, items, accuracy)
     if slope_sd is not None:
         scatter = replace(scatter, slope_sd=slope_sd)
@@ -102,10 +105,12 @@ def variance_json(found: Variance) -> dict[str, object]:
     }
 
 
-def _measured(source: Path, columns: Columns, scale: float, benchmark: str | None) -> Measured:
+def _measured(
+    source: Path, where: str | None, columns: Columns, scale: float, benchmark: str | None
+) -> Measured:
     if source.is_dir():
         return measured_in_study(read_study(source), benchmark)
-    return measured_in_table(accuracy_groups(read_table(source), columns, scale), ACCURACY)
+    return measured_in_table(accuracy_groups(read_table(source, where), columns, scale), ACCURACY)
 
 
 def _scatter(known: Measured | None, sd: float | None, items: int | None, accuracy: float) -> Scatter:
@@ -134,7 +139,7 @@ def _design(known: Measured | None, amounts: str | None, seeds: int | None) -> D
     chosen = _numbers(amounts, "--amounts") if amounts is not None else known.design.amounts if known else ()
     distinct = tuple(sorted(set(chosen)))
     if len(distinct) < 2 or distinct[0] <= 0:
-        told = ", ".join(f"{one:g}" for one in distinct)
+        told = ", ".join(exactly(one) for one in distinct)
         raise Refused(f"amounts {told}: a slope takes at least two distinct ones above 0")
     return Design(distinct, seeds or (known.design.seeds if known else 3))
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,12 @@ from numpy.typing import NDArray
 from analysis.fitting import Runs
 from analysis.laws import Floats
 from analysis.metric import POINTS_PER_FRACTION
+from analysis.numerals import exactly
 from orchestrator.refusal import Refused
 
 PERCENT = 100.0
+# So many columns named like amounts make a table wide: one or two may be years or versions.
+FEWEST_WIDE = 3
 # The least amount that is read: one with a logarithm.
 ABOVE_ZERO = float(np.nextafter(0, 1))
 
@@ -41,33 +43,18 @@ class Group:
     seeds: NDArray[np.intp] | None = None  # the seed of each run, numbered over the whole table
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV, TSV or Parquet file. Raises Refused where it is none, is unreadable or has no rows."""
-    if not path.is_file():
-        raise Refused(f"no file {path}: give a CSV, TSV or Parquet table")
-    try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
-    except pd.errors.EmptyDataError:
-        raise Refused(f"{path} is empty: give a table with a header line and one row per run") from None
-    except (ValueError, OSError, pd.errors.ParserError) as error:
-        raise Refused(f"{path} cannot be read as a table ({' '.join(str(error).split())})") from error
-    if table.empty:
-        raise Refused(f"{path} has a header but no rows: give one row per run")
-    return table.rename(columns=str)
-
-
 def accuracy_groups(
     table: pd.DataFrame, columns: Columns, scale: float, least: float = ABOVE_ZERO
 ) -> list[Group]:
     """The groups in the order of their first rows, accuracies in points.
 
     `scale` is the value of a perfect accuracy, 1 for fractions and 100 for percent; amounts below `least` are
-    refused. Raises Refused, naming column, row and value, for whatever a fit could not use: rows are counted
-    from 1 below the header.
+    refused. Raises Refused, naming column, row and value, for whatever a fit could not use. A row is known by
+    the table's index, which counts from 0 below the header; messages count from 1.
     """
     _check_columns(table, columns)
     values = _numbers(table, columns.value)
-    _check_values(values, columns.value, scale)
+    _check_values(table, values, columns.value, scale)
     return [
         replace(group, notes=(*group.notes, *_scale_notes(group.runs.values, scale)))
         for group in _groups(table, columns, values * (POINTS_PER_FRACTION / scale), least)
@@ -83,15 +70,15 @@ def loss_groups(
     bad = np.flatnonzero(values < least_loss)
     if len(bad):
         raise Refused(
-            f"row {bad[0] + 1}: {columns.value} is {values[bad[0]]:g}; a loss has to be above 0 for this law,"
-            " which works with its logarithm; correct the row, or fit --law loglinear"
+            f"{_rows(table, bad)}: {columns.value} is {exactly(values[bad[0]])}; a loss has to be above 0 for"
+            " this law, which works with its logarithm; correct the row, or fit --law loglinear"
         )
     return _groups(table, columns, values, least)
 
 
 def _groups(table: pd.DataFrame, columns: Columns, values: Floats, least: float) -> list[Group]:
     amounts = _numbers(table, columns.amount)
-    _check_amounts(amounts, columns.amount, least)
+    _check_amounts(table, amounts, columns.amount, least)
     keys = _codes(table, columns.by)
     chains = _codes(table, columns.seed) if columns.seed else None
     if chains is not None:
@@ -104,25 +91,13 @@ def _groups(table: pd.DataFrame, columns: Columns, values: Floats, least: float)
             amounts=amounts[rows],
             values=values[rows],
             chains=None if chains is None else np.unique(chains[rows], return_inverse=True)[1],
-            labels=[f"row {row + 1}" for row in rows.tolist()],
+            labels=[f"row {_row(table, row)}" for row in rows.tolist()],
             n_items=None if items is None else items[rows],
         )
         key = {name: _plain(table[name].iloc[rows[0]]) for name in columns.by}
         seeds = None if chains is None else chains[rows]
-        groups.append(Group(key, runs, _repeat_notes(rows[identical[rows]]), seeds))
+        groups.append(Group(key, runs, _repeat_notes(table, rows[identical[rows]]), seeds))
     return groups
-
-
-def _read_text(path: Path) -> pd.DataFrame:
-    """Only an empty cell is missing: a model may well be called None or NA."""
-    return pd.read_csv(
-        path,
-        sep="\t" if path.suffix == ".tsv" else ",",
-        keep_default_na=False,
-        na_values=[""],
-        low_memory=False,
-        encoding="utf-8-sig",
-    )
 
 
 def _check_columns(table: pd.DataFrame, columns: Columns) -> None:
@@ -132,9 +107,40 @@ def _check_columns(table: pd.DataFrame, columns: Columns) -> None:
             known = {column.lower(): column for column in table.columns}
             near = get_close_matches(name.lower(), known, n=1)
             guess = f" Did you mean {known[near[0]]}?" if near else ""
-            raise Refused(f"no column {name!r}: the table has {', '.join(table.columns)}.{guess}")
+            told = f"no column {name!r}: the table has {', '.join(table.columns)}.{guess}"
+            raise Refused(told + _melting(table, columns))
         if named.count(name) > 1:
             raise Refused(f"column {name!r} is named twice among --amount, --value, --by and --seed")
+
+
+def _melting(table: pd.DataFrame, columns: Columns) -> str:
+    """What to do with a table that has a column for each amount; nothing for any other."""
+    amounts = [name for name in table.columns if _is_amount(name)]
+    if len(amounts) < FEWEST_WIDE or columns.amount in table.columns:
+        return ""
+    others = [name for name in table.columns if name not in amounts]
+    return (
+        f" Columns {amounts[0]} to {amounts[-1]} look like amounts, one row is to be one run: in Python,"
+        f" table.melt(id_vars={others}, var_name={columns.amount!r}, value_name={columns.value!r})"
+    )
+
+
+def _is_amount(name: str) -> bool:
+    try:
+        return float(name) >= 0
+    except ValueError:
+        return False
+
+
+def _row(table: pd.DataFrame, place: int) -> int:
+    """The number of the row in the file, from 1 below the header."""
+    return int(table.index[place]) + 1
+
+
+def _rows(table: pd.DataFrame, bad: NDArray[np.intp]) -> str:
+    """The first of the bad rows, and how many more there are."""
+    more = f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else ""
+    return f"row {_row(table, bad[0])}{more}"
 
 
 def _numbers(table: pd.DataFrame, column: str) -> Floats:
@@ -142,31 +148,41 @@ def _numbers(table: pd.DataFrame, column: str) -> Floats:
     numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
-        cell = table[column].iloc[bad[0]]
-        found = "empty" if pd.isna(cell) else f"{str(cell)!r}, not a finite number"
-        raise Refused(f"row {bad[0] + 1}: {column} is {found}; correct the row or leave it out")
+        cell, where = table[column].iloc[bad[0]], f"{_rows(table, bad)}: {column}"
+        if pd.isna(cell):
+            leaving = f"--where '{_in_query(column)}.notna()'"
+            raise Refused(f"{where} is empty; fill it in or leave it out, as {leaving} does")
+        raise Refused(f"{where} is {str(cell)!r}, not a finite number; correct the row or leave it out")
     return numbers
 
 
-def _check_amounts(amounts: Floats, column: str, least: float) -> None:
+def _in_query(column: str) -> str:
+    return column if column.isidentifier() else f"`{column}`"
+
+
+def _check_amounts(table: pd.DataFrame, amounts: Floats, column: str, least: float) -> None:
     bad = np.flatnonzero(amounts < least)
     if not len(bad):
         return
-    value = amounts[bad[0]]
-    problem = "which has no logarithm; leave rows without fine-tuning data out"
+    found = f"{_rows(table, bad)}: {column} is {exactly(amounts[bad[0]])}"
     if least == 0:
-        problem = "less than no data at all; correct the row or leave it out"
-    raise Refused(f"row {bad[0] + 1}: {column} is {value:g}, {problem}")
+        raise Refused(f"{found}, less than no data at all; correct the row or leave it out")
+    raise Refused(
+        f"{found}, which has no logarithm; leave rows without fine-tuning data out, as"
+        f" --where '{_in_query(column)} > 0' does, or choose a law that takes them, such as --law auto"
+    )
 
 
-def _check_values(values: Floats, column: str, scale: float) -> None:
+def _check_values(table: pd.DataFrame, values: Floats, column: str, scale: float) -> None:
     bad = np.flatnonzero((values < 0) | (values > scale))
     if not len(bad):
         return
-    value = values[bad[0]]
-    percent = scale == 1 and values.min() >= 0 and values.max() <= PERCENT
+    percent = scale == 1 and values.min() >= 0 and 1 < np.median(values) <= PERCENT
     remedy = "say --percent if the column is in percent" if percent else "correct the row or leave it out"
-    raise Refused(f"row {bad[0] + 1}: {column} is {value:g}, not an accuracy from 0 to {scale:g}; {remedy}")
+    raise Refused(
+        f"{_rows(table, bad)}: {column} is {exactly(values[bad[0]])},"
+        f" not an accuracy from 0 to {scale:g}; {remedy}"
+    )
 
 
 def _codes(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.intp]:
@@ -174,7 +190,7 @@ def _codes(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.intp]:
     for name in names:
         empty = np.flatnonzero(table[name].isna())
         if len(empty):
-            raise Refused(f"row {empty[0] + 1}: {name} is empty; fill it in or leave the row out")
+            raise Refused(f"{_rows(table, empty)}: {name} is empty; fill it in or leave the row out")
     if not names:
         return np.zeros(len(table), dtype=np.intp)
     codes: NDArray[np.intp] = table.groupby(list(names), sort=False).ngroup().to_numpy().astype(np.intp)
@@ -193,7 +209,7 @@ def _check_repeats(table: pd.DataFrame, columns: Columns, identity: Floats) -> N
         f"{name} {table[name].iloc[second]}" for name in (*columns.by, columns.amount, *columns.seed)
     )
     raise Refused(
-        f"rows {first + 1} and {second + 1} are the same run ({what}):"
+        f"rows {_row(table, first)} and {_row(table, second)} are the same run ({what}):"
         " leave one out, or name the column that tells them apart in --by or --seed"
     )
 
@@ -212,7 +228,9 @@ def _items(table: pd.DataFrame, items: str | None) -> Floats | None:
         )
     bad = np.flatnonzero(numbers < 1)
     if len(bad):
-        raise Refused(f"row {bad[0] + 1}: {numbers[bad[0]]:g} test items; an accuracy takes at least one")
+        raise Refused(
+            f"{_rows(table, bad)}: {exactly(numbers[bad[0]])} test items; an accuracy takes at least one"
+        )
     return numbers
 
 
@@ -222,9 +240,10 @@ def _split(keys: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
     return iter(np.split(order, np.flatnonzero(np.diff(keys[order])) + 1))
 
 
-def _repeat_notes(identical: NDArray[np.intp]) -> tuple[str, ...]:
+def _repeat_notes(table: pd.DataFrame, identical: NDArray[np.intp]) -> tuple[str, ...]:
     return tuple(
-        f"row {row + 1} repeats an earlier row in every column; both are kept" for row in identical.tolist()
+        f"row {_row(table, row)} repeats an earlier row in every column; both are kept"
+        for row in identical.tolist()
     )
 
 

@@ -149,7 +149,13 @@ def drive(run: Path) -> None:
 def report(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
     """Write the report page of a study anew, with its figures and tables.
 
-    doublings report mini
+    doublings report mini --formats pdf,png --open
+
+    --formats KIND[,KIND]: file formats of the figures, by default pdf,svg,png,pgf
+
+    --open: open the page when it is written
+
+    --json: the answers on stdout, nothing else
     """
     folder = _verb("study").find(study, outputs).root
     _hand_over("analysis", "report", str(folder), *context.args)

@@ -1,7 +1,10 @@
+import re
+
 import pandas as pd
 import pytest
 
-from analysis.tidy import Columns, accuracy_groups, read_table
+from analysis.reading import read_table
+from analysis.tidy import Columns, accuracy_groups
 from orchestrator.refusal import Refused
 
 GOOD = "model,n,seed,acc\na,128,0,0.2\na,256,0,0.3\nb,128,0,0.1\nb,256,0,0.15\n"
@@ -50,12 +53,14 @@ def test_parquet_and_tsv_are_read_too(tmp_path):
     ("change", "sentence"),
     [
         (("acc\n", "accuracy\n"), "no column 'acc': the table has model, n, seed, accuracy."),
-        (("a,256", "a,0"), "row 2: n is 0, which has no logarithm; leave rows without fine-tuning data out"),
         (
-            ("a,256", "a,-4"),
-            "row 2: n is -4, which has no logarithm; leave rows without fine-tuning data out",
+            ("a,256", "a,0"),
+            "row 2: n is 0, which has no logarithm; leave rows without fine-tuning data out, as"
+            " --where 'n > 0' does, or choose a law that takes them",
         ),
-        (("0.15", ""), "row 4: acc is empty; correct the row or leave it out"),
+        (("a,256", "a,-4"), "row 2: n is -4, which has no logarithm"),
+        (("128", "-128"), "row 1 (and 1 more): n is -128, which has no logarithm"),
+        (("0.15", ""), "row 4: acc is empty; fill it in or leave it out, as --where 'acc.notna()' does"),
         (("0.15", "nan"), "row 4: acc is 'nan', not a finite number; correct the row or leave it out"),
         (("0.15", "inf"), "row 4: acc is 'inf', not a finite number; correct the row or leave it out"),
         (("0.15", "15 %"), "row 4: acc is '15 %', not a finite number; correct the row or leave it out"),
@@ -66,7 +71,7 @@ def test_parquet_and_tsv_are_read_too(tmp_path):
         ),
         (
             ("0.15", "56.8"),
-            "row 4: acc is 56.8, not an accuracy from 0 to 1; say --percent if the column is in percent",
+            "row 4: acc is 56.8, not an accuracy from 0 to 1; correct the row or leave it out",
         ),
         (
             ("b,256", "b,128"),
@@ -128,4 +133,41 @@ def test_items_are_a_number_or_a_column(tmp_path):
         (group,) = groups(tmp_path, text, Columns("n", "acc", (), (), items))
         assert group.runs.n_items.tolist() == expected
     assert "neither a number nor a column" in refusal(tmp_path, text, Columns("n", "acc", (), (), "many"))
-    assert "row 1: 0 test items" in refusal(tmp_path, text, Columns("n", "acc", (), (), "0"))
+    assert "row 1 (and 1 more): 0 test items" in refusal(tmp_path, text, Columns("n", "acc", (), (), "0"))
+
+
+def test_percent_taken_for_fractions_is_recognised(tmp_path):
+    percent = GOOD.replace("0.", "")
+    told = "acc is 2, not an accuracy from 0 to 1; say --percent if the column is in percent"
+    assert told in refusal(tmp_path, percent)
+
+
+def test_rows_can_be_chosen_and_keep_their_numbers(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text(GOOD.replace("b,256", "b,0"))
+    chosen = accuracy_groups(read_table(path, "n > 0 and model == 'b'"), COLUMNS, 1.0)
+    assert [group.runs.labels for group in chosen] == [["row 3"]]
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        ("n > 1000", "leaves no row of 4"),
+        ("amount > 0", "the table has model, n, seed, acc"),
+        ("n >", "is no condition on these rows"),
+        ("n + 1", "is no condition"),
+        ("'n'", "is no condition"),
+        ("model > 0", "is no condition on these rows"),
+    ],
+)
+def test_a_choice_of_rows_that_makes_no_sense_is_refused(tmp_path, where, sentence):
+    path = tmp_path / "runs.csv"
+    path.write_text(GOOD)
+    with pytest.raises(Refused, match=re.escape(sentence)):
+        read_table(path, where)
+
+
+def test_a_table_with_a_column_per_amount_is_refused_with_the_way_to_melt_it(tmp_path):
+    columns = Columns("amount", "loss", (), (), None)
+    sentence = refusal(tmp_path, "model,0,200,400\na,4.1,4.0,3.9\n", columns)
+    assert "table.melt(id_vars=['model'], var_name='amount', value_name='loss')" in sentence
