@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from functools import cache
 
 from orchestrator import packing, shapes, slurm, slurm_jobs, triage
@@ -22,6 +23,9 @@ from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.submissions import PREFIX, Submission, write
 from orchestrator.submit import Script, submit_slurm
 
+# Seconds until a full queue is asked again although none of our jobs has left it.
+FULL_FOR = 60.0
+
 
 class SlurmRun:
     """One run of a study on Slurm. Any number of these may look after one study at the same time."""
@@ -35,6 +39,7 @@ class SlurmRun:
         self.queued = Queued()
         self.everything_submitted = False
         self._limits = Limits()
+        self._full: _Full | None = None
         self._n_jobs = self._n_arrays = 0
 
     def begin(self, view: View) -> None:
@@ -56,8 +61,12 @@ class SlurmRun:
 
     def started(self) -> str:
         """What a person hears who does not wait."""
-        rest = "" if self.everything_submitted else "; the driver submits the rest"
-        return f"{self._n_jobs} jobs in {self._n_arrays} arrays submitted{rest}; {self.queued.in_words()}"
+        who = "the driver" if self.cluster.driver else "the next `run`"
+        rest = "" if self.everything_submitted else f"; {who} submits the rest"
+        n_before = len(self.queued.jobs) - self._n_jobs
+        before = f" ({n_before} of earlier runs, with the code and settings of then)" if n_before > 0 else ""
+        told = f"{self._n_jobs} jobs in {self._n_arrays} arrays submitted{rest}"
+        return f"{told}; {self.queued.in_words()}{before}"
 
     def over(self, states: Mapping[str, State], view: View) -> bool:
         """Whether nothing is left to make and nothing is queued; what was lost is submitted again."""
@@ -197,8 +206,9 @@ class SlurmRun:
         while True:
             try:
                 self._submit_array(resources, elements[:n_elements])
-            except slurm_jobs.SlurmFull:
+            except slurm_jobs.SlurmFull as full:
                 if n_elements == 1:
+                    self._full = _Full(str(full), len(self.queued.jobs), time.monotonic())
                     raise
                 n_elements //= 2
             except Refused:
@@ -242,7 +252,9 @@ class SlurmRun:
         self._n_arrays += 1
 
     def _room(self) -> int:
-        """How many more jobs may be queued."""
+        """How many more jobs may be queued. Raises slurm_jobs.SlurmFull where that is none, or surely so."""
+        if self._full and self._full.surely(len(self.queued.jobs)):
+            raise slurm_jobs.SlurmFull(self._full.said)
         if self.cluster.max_queued is None:
             return sys.maxsize
         room = self.cluster.max_queued - len(self.queued.jobs)
@@ -265,6 +277,19 @@ class SlurmRun:
         finally:
             if lease is not None:
                 leases.clear(key)
+
+
+@dataclass(frozen=True)
+class _Full:
+    """What Slurm said when it took no more jobs, how many of ours were queued then, and when that was."""
+
+    said: str
+    n_queued: int
+    at: float
+
+    def surely(self, n_queued: int) -> bool:
+        """Whether asking again is idle: none of our jobs has ended since; others' are given a minute."""
+        return n_queued >= self.n_queued and time.monotonic() - self.at < FULL_FOR
 
 
 def _new_entry(job_id: str, index: int, submission: Submission) -> slurm.Entry:

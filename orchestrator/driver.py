@@ -31,6 +31,7 @@ def _script(note: Note, cluster: SlurmCluster, driver: Driver) -> Script:
         "gpus": 0,
         "nodes": 1,
         "gres": None,
+        "constraint": None,
         "memory_gib": driver.memory_gib,
         "minutes": driver.minutes,
         "partition": driver.partition or cluster.resources.partition,

@@ -37,6 +37,7 @@ class Lease:
     key: str
     path: Path
     holder: Mapping[str, Any]
+    fallen: Mapping[str, Any] | None = None  # who had it when our own job was cut short, without a word
 
 
 class Leases:
@@ -59,7 +60,7 @@ class Leases:
             return None
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             json.dump(holder, stream)
-        return Lease(key, mine, holder)
+        return Lease(key, mine, holder, None if path is None else self._fallen(path))
 
     def refresh(self, lease: Lease, progress: float, note: str) -> None:
         """Say that the holder lives, and how far it is (0 to 1); a lost sign of life costs nothing."""
@@ -140,6 +141,10 @@ class Leases:
         if holder["host"] == socket.gethostname():
             return is_running(holder["pid"], holder["started"])
         return self._age(path) < STALE_AFTER
+
+    def _fallen(self, path: Path) -> dict[str, Any] | None:
+        holder = self._holder(path)
+        return holder if holder and not holder["released"] and _begun_anew(holder) else None
 
     def _age(self, path: Path) -> float:
         """Seconds since the last refresh, by the clock of the file system that stores the lease."""

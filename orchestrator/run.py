@@ -68,7 +68,12 @@ def make(saved: Saved, note: Note, view: View) -> bool:
     note.write()
     cluster = note.settings.cluster
     this: Run = LocalRun(saved, note, cluster) if cluster.kind == "local" else SlurmRun(saved, note, cluster)
-    this.begin(view)
+    try:
+        this.begin(view)
+    except KeyboardInterrupt:
+        if this.interrupted(view):
+            view.say(this.started())
+            return True
     wait = note.settings.wait if note.settings.wait is not None else cluster.kind == "local"
     if wait:
         _follow(this, saved, view)

@@ -39,7 +39,7 @@ _LAST_WORDS = (
     (re.compile(r"DUE TO NODE FAILURE"), "node failed"),
 )
 _QUEUE_FORMAT = "%F|%K|%T|%u|%Q|%P|%N|%r|%j"
-_ENDED_FORMAT = "JobID,State,ExitCode,ElapsedRaw,NodeList,JobName"
+_ENDED_FORMAT = "JobID,State,NodeList,JobName"
 
 
 class SlurmSilent(Exception):
@@ -71,8 +71,6 @@ class Ended:
     """How a job ended, as the accounting has it."""
 
     state: str
-    exit_code: str
-    seconds: int
     nodes: str
     name: str  # of the job: ids may be given out twice
 
@@ -121,13 +119,12 @@ def ended(job_ids: Sequence[str], since: datetime) -> dict[str, Ended]:
     )
     found: dict[str, Ended] = {}
     for line in told.splitlines():
-        fields = line.split("|", 5)
-        if len(fields) != 6 or not fields[1]:
+        fields = line.split("|", _ENDED_FORMAT.count(","))
+        if len(fields) <= _ENDED_FORMAT.count(",") or not fields[1]:
             continue
         state = fields[1].split()[0]  # CANCELLED by 1000
         if state not in LIVE:
-            seconds = int(fields[3]) if fields[3].isdecimal() else 0
-            ended = Ended(state, fields[2], seconds, *fields[4:])
+            ended = Ended(state, *fields[2:])
             job_id, _, index = fields[0].partition("_")
             elements = elements_of(index)  # several, `123_[4-7%2]`, where none of them ever began
             found.update({f"{job_id}_{element}": ended for element in elements or ()} or {fields[0]: ended})

@@ -73,6 +73,8 @@ class Worker:
         with self.log.open("a", encoding="utf-8") as log:
             try:
                 for claim in self.claims.claims(about):
+                    if self._fell_too_often(*claim):
+                        continue
                     stage = self._stage or self._new_stage(log, *claim)
                     if stage is None:
                         continue
@@ -84,6 +86,17 @@ class Worker:
             finally:
                 self._end_stage()
         return made
+
+    def _fell_too_often(self, artifact: Artifact, lease: Lease) -> bool:
+        """Slurm itself begins the jobs of a dead node anew: that counts as a try, and there is a last one."""
+        if lease.fallen is None:
+            return False
+        told = f"its node went away, and Slurm began job {lease.fallen['job']} anew"
+        self._note_attempt(artifact, StageFailed("node failed", told), lease.fallen)
+        if self.ledger.failures.of(artifact.key) is None:
+            return False
+        self.ledger.leases.release(lease)
+        return True
 
     def _new_stage(self, log: IO[str], artifact: Artifact, lease: Lease) -> StageProcess | None:
         """None where it cannot be started, which is written down for the artifact that wants it."""
@@ -212,8 +225,11 @@ class Worker:
         self.ledger.leases.release(lease)
         stop_when_hopeless(self.ledger, self.note.folder, failure.cause, self.note.settings.cluster.failures)
 
-    def _note_attempt(self, artifact: Artifact, failure: StageFailed) -> None:
-        who = whoami()
+    def _note_attempt(
+        self, artifact: Artifact, failure: StageFailed, who: Mapping[str, Any] | None = None
+    ) -> None:
+        """`who` tried: this process, or the one named."""
+        who = who or whoami()
         attempt = {
             "run": self.note.run,
             "study": self.note.study,

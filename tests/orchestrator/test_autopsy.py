@@ -126,7 +126,7 @@ def test_the_accounting_is_asked_once_for_all_arrays(tmp_path: Path, monkeypatch
 
     def ended(jobs: list[str], begin: datetime) -> dict[str, slurm.Ended]:
         asked.append(jobs)
-        return {"1_0": slurm.Ended("TIMEOUT", "0:0", 60, "n1", known[0].submission.job_name)}
+        return {"1_0": slurm.Ended("TIMEOUT", "n1", known[0].submission.job_name)}
 
     monkeypatch.setattr(slurm, "ended", ended)
     saved = Case(tmp_path).saved

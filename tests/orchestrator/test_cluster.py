@@ -12,9 +12,10 @@ from orchestrator.ledger import Ledger
 from orchestrator.note import Note, stop_file
 from orchestrator.progress import View
 from orchestrator.refusal import Refused
+from orchestrator.run import make
 from orchestrator.saved import Saved
 from orchestrator.settings import Driver
-from orchestrator.slurm_jobs import SlurmUnreached
+from orchestrator.slurm_jobs import SlurmFull, SlurmUnreached
 from orchestrator.study import StudyFolder
 from tests.tiny import SETTINGS, SLURM
 
@@ -151,3 +152,28 @@ def test_a_job_that_would_wait_for_ever_is_cancelled(edge: Edge, tmp_path: Path)
     edge.shows(f"7|0|PENDING|u|1|main||JobHeldUser|{name}")
     run.reconcile()
     assert len(edge.calls("scancel")) == 1
+
+
+def test_a_full_queue_is_asked_again_once_a_job_of_ours_has_left_it(edge: Edge, tmp_path: Path) -> None:
+    edge.does("sbatch", "echo 'AssocMaxSubmitJobLimit' >&2; exit 1")
+    run = a_run(tmp_path)
+    for _ in range(3):
+        with pytest.raises(SlurmFull, match="AssocMaxSubmitJobLimit"):
+            run.reconcile()
+    assert len(edge.calls("sbatch")) == len(scripts(tmp_path)) == 1
+    assert run.queued.jobs == {}
+
+
+def test_ctrl_c_while_submitting_leaves_the_rest_to_the_driver_or_the_next_run(
+    edge: Edge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(tmp_path)
+    console = Console(record=True, width=200)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.cluster.submit_slurm", interrupted)
+    with View(console) as view:
+        assert make(run.saved, run.note, view)
+    assert "the next `run` submits the rest" in console.export_text()

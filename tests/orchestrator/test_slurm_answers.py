@@ -19,10 +19,10 @@ ARRAY_JOB_ID|ARRAY_TASK_ID|STATE|USER|PRIORITY|PARTITION|NODELIST|REASON|NAME
 21|N/A|PENDING|ann|99|high||Priority|a|b
 """
 ENDED = """\
-18_2|COMPLETED|0:0|29|n2|doublings.b
-18_3|CANCELLED by 0|0:15|3|n1|doublings.b
-18_[4-5]|PENDING|0:0|0|None assigned|doublings.b
-18_6|NODE_FAIL|1:0|11|n1|a|b
+18_2|COMPLETED|n2|doublings.b
+18_3|CANCELLED by 0|n1|doublings.b
+18_[4-5]|PENDING|None assigned|doublings.b
+18_6|NODE_FAIL|n1|a|b
 """
 
 

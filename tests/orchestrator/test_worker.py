@@ -12,9 +12,10 @@ from orchestrator.identity import Artifact, digest, key_of
 from orchestrator.leases import Leases
 from orchestrator.ledger import Ledger
 from orchestrator.note import Note, stop_file
+from orchestrator.settings import LocalCluster, SlurmCluster
 from orchestrator.stages import StageFailed
 from orchestrator.worker import Place, Worker
-from tests.tiny import SETTINGS
+from tests.tiny import CLUSTER, SETTINGS, SLURM
 
 SPEC = {"name": "only"}
 ONLY = Artifact("pool", key_of("pool", digest(SPEC), {}), SPEC, {}, label="only")
@@ -39,13 +40,15 @@ class Stage:
         pass
 
 
-def a_worker(tmp_path: Path, python: str | None = None) -> Worker:
+def a_worker(
+    tmp_path: Path, python: str | None = None, cluster: LocalCluster | SlurmCluster = CLUSTER
+) -> Worker:
     note = Note(
         run="r",
         outputs=str(tmp_path),
         study="s",
         plan=1,
-        settings=SETTINGS,
+        settings=SETTINGS.model_copy(update={"cluster": cluster}),
         order=(ONLY.key,),
         devices=(),
         python="python",
@@ -126,4 +129,22 @@ def test_a_python_that_cannot_run_stages_stops_the_run_at_once(
     assert failure["cause"] == "import error"
     assert says in failure["message"]
     assert stop_file(worker.note.folder).read_text() == "stopped after a failure: import error"
+    assert worker.ledger.leases.live() == {}
+
+
+@pytest.mark.parametrize(("tries", "ends_with"), [(1, "node failed"), (2, "import error")])
+def test_jobs_that_slurm_begins_anew_without_a_word_count_as_tries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tries: int, ends_with: str
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "9")
+    monkeypatch.setenv("SLURMD_NODENAME", "n1")
+    worker = a_worker(tmp_path, "/nowhere/python", SLURM.model_copy(update={"tries": {"node failed": tries}}))
+    next(worker.claims.claims({}))  # and the node dies
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert worker.run() == 0
+    first = worker.ledger.attempts.of(ONLY.key)[0]
+    assert (first["cause"], first["node"], first["job"]) == ("node failed", "n1", "9")
+    failure = worker.ledger.failures.of(ONLY.key)
+    assert failure is not None
+    assert failure["cause"] == ends_with
     assert worker.ledger.leases.live() == {}
