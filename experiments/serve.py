@@ -42,6 +42,7 @@ WITH_PLACES = frozenset({"pool", "base", "completions", "record"})
 REFUSED = frozenset({"Refused", "TooLongError"})
 CAUSES = {
     "NotFiniteError": "loss not finite",
+    "DivergedError": "loss diverged",
     "MemoryError": "out of memory",
     "OutOfMemoryError": "out of GPU memory",
     "ImportError": "import error",
