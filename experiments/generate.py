@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-from transformers.utils import logging
+from transformers import AutoTokenizer, GenerationConfig
 
+from experiments import checkpoint
+from experiments.prompts import prompt_tokens, prompts_of, text_tokens
 from experiments.resume import Progress, Resumption
 from experiments.shards import Shards
 from experiments.sources import Problems, read_hashed
@@ -62,10 +63,7 @@ class Reader:
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """Each text alone, as training tokenizes prompts and responses."""
-        found: list[Tokens] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)[
-            "input_ids"
-        ]
-        return found
+        return text_tokens(texts, self.tokenizer)
 
 
 def make_completions(
@@ -85,9 +83,9 @@ def make_completions(
     """
     made_from = identity("completions", spec, inputs)
     problems = read_hashed(spec["source"], places)
-    reader = load(inputs["weights"], spec["dtype"], spec["context"])
-    prompts = [spec["prompt"].replace("{query}", query) for query in problems.queries]
-    asked = reader.tokens(prompts)
+    reader = load(inputs["weights"], spec["dtype"], spec["context"], inputs.get("base"))
+    prompts = prompts_of(problems.queries, spec["prompt"], reader.tokenizer)
+    asked = prompt_tokens(prompts, spec["prompt"], reader.tokenizer)
     _check_fit(problems, asked, spec["max_new_tokens"], reader.context)
     answers = greedy(
         reader,
@@ -119,16 +117,9 @@ def make_completions(
     return {"n_items": len(problems), "n_truncated": ended.count(False)}
 
 
-def load(folder: Path, dtype: str, context: int) -> Reader:
-    """Read a folder of weights with plain transformers: no code of its own, no network."""
-    logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=getattr(torch, dtype),
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-    )
+def load(folder: Path, dtype: str, context: int, base: Path | None = None) -> Reader:
+    """Read weights with plain transformers: no code of their own, no network; adapters need their base."""
+    model = checkpoint.read(folder, dtype, base)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return Reader(model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer, context)
 

@@ -11,6 +11,7 @@ Cause = Literal[
     "bad input",
     "import error",
     "loss not finite",
+    "loss diverged",
     "disk full",
     "out of GPU memory",
     "out of memory",
@@ -25,6 +26,14 @@ Cause = Literal[
 ]
 
 
+class Compute(Spec):
+    """How training uses the memory of a device: a number moves in its last bits at most."""
+
+    rows_at_once: Count | None = None  # a batch goes through the model in parts of so many rows; null: whole
+    gradient_checkpointing: bool = False  # activations are computed twice and not kept
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+
+
 class Jobs(Spec):
     """What every way of running jobs has. Never part of identity."""
 
@@ -33,6 +42,9 @@ class Jobs(Spec):
     failures: Count  # of one cause, after which nothing new is started
     save_every: Rate  # seconds between two saves of what an interrupted stage resumes from
     tries: dict[Cause, Count]  # how often in all, by cause; what is not named here has a default of its own
+    compute: Compute = Compute()
+    price_per_gpu_hour: Rate | None = None  # in `currency`; null: `plan` names no price
+    currency: str = "EUR"
 
 
 class LocalCluster(Jobs):

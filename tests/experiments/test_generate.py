@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from experiments import generate
-from experiments.encode import Text, encode
+from experiments.encode import Reading, Text, encode
 from experiments.generate import Reader, greedy, likelihoods, load, make_completions
 from experiments.model import Pretrained, new_llama, save, words_tokenizer
 from experiments.record import make_record
 from experiments.shards import Shards
 from experiments.world import vocabulary
 from orchestrator.refusal import Refused
-from orchestrator.specs import Model, World
+from orchestrator.specs import NewModel, World
 from tests.experiments.training import beside
 
 WORLD = {"seed": 0, "n_units": 40, "n_everyday_units": 8, "zipf_alpha": 1.0, "zipf_offset": 6.0}
@@ -59,7 +59,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     torch.set_num_threads(1)
     tokenizer = words_tokenizer(["->", *vocabulary(World.model_validate(WORLD))], 64)
-    llama = new_llama(Model.model_validate(MODEL), tokenizer)
+    llama = new_llama(NewModel.model_validate({**MODEL, "kind": "new"}), tokenizer)
     with torch.no_grad():
         for weight in llama.parameters():
             weight.mul_(12.0)
@@ -129,7 +129,7 @@ def test_prompts_and_references_are_the_tokens_of_training(
 ) -> None:
     problems = generate.read_hashed(TEST, {})
     texts = [Text("", *row) for row in zip(problems.queries, problems.responses, strict=True)]
-    trained = encode(texts, reader.tokenizer, "{query} ->", 64)
+    trained = encode(texts, Reading(reader.tokenizer, "{query} ->", 64)).examples
     for example, (prompt, reference) in zip(trained, pairs, strict=True):
         assert list(example.tokens) == [*prompt, *reference, reader.tokenizer.eos_token_id]
         assert example.n_prompt == len(prompt)

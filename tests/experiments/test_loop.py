@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from experiments import model as models
 from experiments.batches import ShuffledBatches
-from experiments.encode import Text, encode
+from experiments.encode import Reading, Text, encode
 from experiments.keeper import Keeper
-from experiments.loop import NotFiniteError, Recipe, fit, rate
+from experiments.learner import of_new
+from experiments.loop import DivergedError, NotFiniteError, Recipe, fit, rate
 from experiments.training import Step
-from orchestrator.specs import Model
+from orchestrator.specs import NewModel
 from tests.experiments.training import MODEL, beside, quiet
 
 RECIPE = Recipe(
@@ -52,15 +53,15 @@ class Learner:
 
     def fit(self, recipe: Recipe, n_parts: int = 1) -> list[Step]:
         keeper = Keeper(beside(self.folder), "a learner", quiet)
-        return fit(self.llama, self.batches, recipe, quiet, keeper, n_parts)
+        return fit(of_new(self.llama), self.batches, recipe, quiet, keeper, n_parts)
 
 
 @pytest.fixture
 def learner(tmp_path: Path) -> Learner:
     tokenizer = models.words_tokenizer(["->", *"abcdefgh"], 16)
-    model = Model.model_validate({**MODEL, "name": "tiny", "context": 16, "pretrain": None})
+    model = NewModel.model_validate({**MODEL, "kind": "new", "name": "tiny", "context": 16, "pretrain": None})
     texts = [Text(letter, letter, f"{letter} {letter}") for letter in "abcdefgh"]
-    examples = encode(texts, tokenizer, "{query} ->", 16)
+    examples = encode(texts, Reading(tokenizer, "{query} ->", 16)).examples
     return Learner(models.new_llama(model, tokenizer), ShuffledBatches(examples, 4, [], 0, 0), tmp_path)
 
 
@@ -84,6 +85,13 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(learner: Learner) -> None:
         learner.llama.model.norm.weight[0] = math.inf
     with pytest.raises(NotFiniteError, match=r"at step 1 of 20.*lower train\.learning_rate"):
         learner.fit(RECIPE)
+
+
+def test_a_loss_that_stays_far_above_its_beginning_stops_with_a_cause(learner: Learner) -> None:
+    learner.fit(replace(RECIPE, n_steps=150, learning_rate=1e-3, warmup_share=1.0))
+    with pytest.raises(DivergedError, match=r"loss diverged: .* at step \d+ of 400.*lower train"):
+        # What it has learnt is its beginning: large steps only make it worse.
+        learner.fit(replace(RECIPE, n_steps=400, learning_rate=3.0, warmup_share=0.9, clip=1e3))
 
 
 @pytest.mark.parametrize("n_parts", [2, 3, 9])
