@@ -25,6 +25,15 @@ Cause = Literal[
 ]
 
 
+class Inference(Spec):
+    """How vLLM spreads over the machine. Never part of identity."""
+
+    tensor_parallel: Count = 1  # GPUs that share the weights of one engine
+    memory_share: Annotated[float, Field(gt=0.0, le=1.0)] = (
+        0.9  # of a GPU's memory; on a CPU, of what is free
+    )
+
+
 class Jobs(Spec):
     """What every way of running jobs has. Never part of identity."""
 
@@ -33,6 +42,7 @@ class Jobs(Spec):
     failures: Count  # of one cause, after which nothing new is started
     save_every: Rate  # seconds between two saves of what an interrupted stage resumes from
     tries: dict[Cause, Count]  # how often in all, by cause; what is not named here has a default of its own
+    inference: Inference = Inference()
 
 
 class LocalCluster(Jobs):

@@ -185,6 +185,7 @@ class Worker:
             "state": str(self.ledger.store.state_folder(artifact.key).resolve()),
             "save_every": self.note.settings.cluster.save_every,
             "micro_batches": changes.micro_batches,
+            "inference": self.note.settings.cluster.inference.model_dump(),
         }
 
     def _understood(self, failure: StageFailed, peak_bytes: int) -> StageFailed:

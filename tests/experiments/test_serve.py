@@ -59,7 +59,14 @@ class Server:
 
     def make(self, kind: str, spec: dict[str, Any], into: Path, **more: Any) -> None:
         """Ask for an artifact whose state lies beside it."""
-        request = {"inputs": {}, "places": {}, "save_every": 60.0, "micro_batches": 1, **more}
+        request = {
+            "inputs": {},
+            "places": {},
+            "save_every": 60.0,
+            "micro_batches": 1,
+            "inference": {},
+            **more,
+        }
         request["state"] = str(into) + ".state"
         self.send(ask="make", kind=kind, spec=spec, into=str(into), **request)
 

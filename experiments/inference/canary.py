@@ -1,0 +1,81 @@
+"""Proves which weights an engine computes with: known tokens, and how likely the reference finds each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from experiments.inference.engine import Engine, Pair
+from experiments.inference.reference import Transformers
+from experiments.inference.weights import Weights
+
+N_ROWS, N_TOKENS = 8, 24
+# The largest difference of one token, in nats, that rounding may make.
+TOLERANCES = {"float32": 1e-3, "bfloat16": 0.25}
+# Two checkpoints must be so many tolerances apart before a swap between them counts as seen.
+APART = 10.0
+
+LogProbabilities = Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How far the engine is from what the reference says, and the reference from what was there before."""
+
+    difference: float  # largest of one token, in nats
+    change: float | None  # the engine against the weights before; None: there were none
+    tolerance: float
+
+    @property
+    def convinces(self) -> bool:
+        """Whether the engine has these weights and not those before."""
+        seen = self.change is None or self.change >= APART * self.tolerance
+        return self.difference <= self.tolerance and seen
+
+    @property
+    def complaint(self) -> str:
+        """What speaks against it."""
+        if not self.difference <= self.tolerance:
+            return f"log-probabilities are off by up to {self.difference:.3g} nats"
+        return f"log-probabilities changed by {self.change:.3g} nats only, too little to tell a swap by"
+
+
+def known_rows(vocabulary_size: int, special: Sequence[int], context: int) -> list[Pair]:
+    """Tokens drawn at random once and for all: unlikely ones, on which two checkpoints differ most."""
+    random = Random(0)  # noqa: S311 - always the same
+    plain = sorted(set(range(vocabulary_size)) - set(special))
+    length = min(N_TOKENS, context - 1)
+    rows = [random.choices(plain, k=length + 1) for _ in range(N_ROWS)]
+    return [(row[:1], row[1:]) for row in rows]
+
+
+def expected(weights: Weights, tokenizer: Any, dtype: str, rows: Sequence[Pair]) -> LogProbabilities:
+    """What the reference says, read from the same files, beside whatever the engine holds on a GPU."""
+    return Transformers(weights.folder, tokenizer, dtype, device="cpu").log_probabilities(rows, _nothing)
+
+
+def look(
+    engine: Engine,
+    rows: Sequence[Pair],
+    wanted: LogProbabilities,
+    before: LogProbabilities | None,
+    dtype: str,
+) -> Evidence:
+    """Ask the engine, and compare."""
+    found = engine.log_probabilities(rows, _nothing)
+    change = None if before is None else _largest(found, before)
+    return Evidence(_largest(found, wanted), change, TOLERANCES[dtype])
+
+
+def _largest(some: LogProbabilities, others: LogProbabilities) -> float:
+    """The largest difference; a number that is none is infinitely far from any other."""
+    differences = [
+        abs(one - other)
+        for row, beside in zip(some, others, strict=True)
+        for one, other in zip(row, beside, strict=True)
+    ]
+    return max(difference if difference == difference else float("inf") for difference in differences)
+
+
+def _nothing() -> None:
+    """Nobody waits."""
