@@ -22,6 +22,7 @@ from experiments.inference.engine import (
     first_stop,
     without_end,
 )
+from orchestrator.refusal import Refused
 
 # Stands in padded places, which are never looked at; a token of every vocabulary.
 FILLER = 0
@@ -37,14 +38,7 @@ class Transformers:
     scored = Limit(rows=32, tokens=4_096)
 
     def __init__(self, folder: Path, tokenizer: Any, dtype: str, device: str | None = None) -> None:
-        logging.disable_progress_bar()
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
+        model = _loaded(folder, dtype)
         self.model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         self.tokenizer = tokenizer
         self._ends = ends_of(tokenizer, model.generation_config)
@@ -125,6 +119,25 @@ class _Stop(StoppingCriteria):  # type: ignore[misc]
         texts = self._tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
         done = [first_stop(text, self._stop) is not None for text in texts]
         return torch.tensor(done, device=input_ids.device)
+
+
+def _loaded(folder: Path, dtype: str) -> Any:
+    """Raises Refused where the weights do not fit the configuration, or lack some: those would be random."""
+    logging.disable_progress_bar()
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise Refused(f"transformers cannot load {folder}: {error}") from error
+    if missing := sorted(found["missing_keys"]):
+        raise Refused(f"{folder} has no {missing[0]} (and {len(missing) - 1} more weights are missing)")
+    return model
 
 
 def _together(questions: Sequence[Question]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import torch
+from pydantic import ValidationError
 from transformers import AutoConfig, GenerationConfig
 
 from experiments.inference.engine import (
@@ -80,7 +81,7 @@ class Vllm:
         generation = weights.folder / "generation_config.json"
         own = GenerationConfig.from_pretrained(weights.folder) if generation.is_file() else None
         self._ends = ends_of(tokenizer, own)
-        with _as_vllm_expects():
+        with _as_vllm_expects(), _in_our_words(weights.folder):
             self._llm = LLM(
                 model=str(weights.folder),
                 dtype=dtype,
@@ -200,6 +201,21 @@ def _room(folder: Path, dtype: str, context: int, memory_share: float) -> dict[s
         )
     rows = min(CPU_ROWS, room // an_answer)
     return {"kv_cache_memory_bytes": (rows + 1) * an_answer, "max_num_seqs": rows, "enforce_eager": True}
+
+
+@contextmanager
+def _in_our_words(folder: Path) -> Iterator[None]:
+    """What keeps an engine from starting: a model that vLLM does not know, or too little memory."""
+    try:
+        yield
+    except ValidationError as error:
+        raise Refused(
+            f"vLLM cannot serve {folder}: {error.errors()[0]['msg']}; choose evaluate.engine=transformers"
+        ) from error
+    except ValueError as error:
+        if "memory" not in str(error):
+            raise
+        raise (torch.OutOfMemoryError if torch.cuda.is_available() else MemoryError)(str(error)) from error
 
 
 @contextmanager
