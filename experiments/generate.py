@@ -69,7 +69,7 @@ class Generation:
         how = Inference.model_validate(self.inference)
         wish = Wish(weights, tokenizer, spec["engine"], spec["dtype"], spec["context"], how)
         engine, proof = engine_for(wish, self.held)
-        work = _Work(engine, progress, resumption, identity("completions", spec, inputs))
+        work = _Work(engine, progress, resumption, _made_from(spec, inputs, proof))
         with self._ended_if_broken():
             answers = work.answers(asked)
             scores = work.scores(asked) if spec["likelihood"] else None
@@ -173,14 +173,19 @@ class _Work:
         return [known[index] for index in range(n_in_all)]
 
 
+def _made_from(spec: Mapping[str, Any], inputs: Mapping[str, Path], proof: Mapping[str, Any]) -> str:
+    """What another engine, or another release of it, must not go on with."""
+    return identity("completions", {**spec, "computed_by": proof["engine"]}, inputs)
+
+
 def _asked(spec: Mapping[str, Any], problems: Problems, tokenizer: Any) -> _Asked:
     prompts = [spec["prompt"].replace("{query}", query) for query in problems.queries]
     tokens = _tokens(tokenizer, prompts)
     _check_fit(problems, tokens, spec["max_new_tokens"], spec["context"])
     references = _tokens(tokenizer, problems.responses) if spec["likelihood"] else [[] for _ in prompts]
     _check_references(problems, tokens, references, spec["context"])
-    sampling = Sampling.model_validate(spec["sampling"]) if spec["sampling"] else None
-    decoding = Decoding(spec["max_new_tokens"], tuple(spec["stop"]), sampling)
+    sampling = Sampling.model_validate(spec["sampling"]) if "sampling" in spec else None
+    decoding = Decoding(spec["max_new_tokens"], tuple(spec.get("stop", ())), sampling)
     return _Asked(problems, prompts, tokens, references, decoding)
 
 

@@ -194,19 +194,21 @@ class Planner:
         def derive() -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
             source = self.facts.source(benchmark.source, benchmark.answer)
             versions = self.facts.versions()
-            sampling = cell.evaluate.sampling
             asked = {
                 "version": versions["completions"],
                 "source": dict(source.identity),
                 "prompt": benchmark.prompt or cell.model.prompt,
                 "max_new_tokens": benchmark.max_new_tokens,
-                "stop": list(benchmark.stop),
-                "sampling": sampling.model_dump(mode="json") if sampling else None,
                 "likelihood": benchmark.likelihood,
                 "engine": cell.evaluate.engine,
                 "dtype": cell.evaluate.dtype,
                 "context": cell.model.context,
             }
+            # What a greedy study does not say keeps its keys as they were.
+            if benchmark.stop:
+                asked["stop"] = list(benchmark.stop)
+            if cell.evaluate.sampling:
+                asked["sampling"] = cell.evaluate.sampling.model_dump(mode="json")
             answers = {
                 "version": versions["record"],
                 "grader": versions["grader"],

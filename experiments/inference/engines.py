@@ -53,7 +53,7 @@ def engine_for(wish: Wish, held: Held) -> tuple[Engine, Mapping[str, Any]]:
     if wish.engine == "transformers":
         held.end()
         reference = Transformers(wish.weights.folder, wish.tokenizer, wish.dtype)
-        return reference, {**_digests(wish.weights), "proof": "read by the reference itself"}
+        return reference, {**_identified(wish), "proof": "read by the reference itself"}
     alive = held.alive
     if alive is None or alive.shape != wish.shape:
         held.end()
@@ -83,13 +83,16 @@ def _swapped(wish: Wish, alive: Alive, held: Held) -> Alive:
 
 def _fresh(wish: Wish, expected: canary.LogProbabilities, why: str | None) -> Alive:
     engine = _started(wish)
-    evidence = canary.look(engine, _rows(wish), expected, None, wish.dtype)
-    if not evidence.convinces:
+    try:
+        evidence = canary.look(engine, _rows(wish), expected, None, wish.dtype)
+        if not evidence.convinces:
+            raise Refused(
+                f"vLLM computes other numbers than transformers for {wish.weights.folder}: "
+                f"{evidence.complaint}, above {evidence.tolerance:g}; choose evaluate.engine=transformers"
+            )
+    except Exception:
         engine.end()
-        raise Refused(
-            f"vLLM computes other numbers than transformers for {wish.weights.folder}: "
-            f"{evidence.complaint}, above {evidence.tolerance:g}; choose evaluate.engine=transformers"
-        )
+        raise
     return Alive(engine, wish.shape, wish.weights, expected, _proof(wish, "fresh engine", evidence, why))
 
 
@@ -114,7 +117,7 @@ def _rows(wish: Wish) -> Sequence[Pair]:
 
 def _proof(wish: Wish, how: str, evidence: canary.Evidence, why: str | None = None) -> Mapping[str, Any]:
     return {
-        **_digests(wish.weights),
+        **_identified(wish),
         "proof": how,
         "difference": evidence.difference,
         "change": evidence.change,
@@ -123,5 +126,6 @@ def _proof(wish: Wish, how: str, evidence: canary.Evidence, why: str | None = No
     }
 
 
-def _digests(weights: Weights) -> dict[str, Any]:
-    return {"sha256": dict(weights.files)}
+def _identified(wish: Wish) -> dict[str, Any]:
+    version = importlib.import_module(wish.engine).__version__
+    return {"engine": f"{wish.engine} {version}", "sha256": dict(wish.weights.files)}

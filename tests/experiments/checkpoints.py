@@ -32,8 +32,6 @@ SPEC: dict[str, Any] = {
     "source": TEST,
     "prompt": PROMPT,
     "max_new_tokens": 24,
-    "stop": [],
-    "sampling": None,
     "likelihood": True,
     "dtype": "float32",
     "context": CONTEXT,

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,6 @@ SPEC = {
     "source": TEST,
     "prompt": "{query} ->",
     "max_new_tokens": 40,
-    "stop": [],
-    "sampling": None,
     "likelihood": True,
     "engine": "transformers",
     "dtype": "float32",
@@ -207,7 +206,11 @@ def test_the_files_hold_every_item_and_do_not_change(tmp_path: Path, weights: Pa
         "n_items": 12,
         "n_samples": 1,
         "n_truncated": sum(row["finish_reason"] == "length" for row in rows),
-        "weights": {"sha256": {"model.safetensors": digest}, "proof": "read by the reference itself"},
+        "weights": {
+            "engine": f"transformers {version('transformers')}",
+            "sha256": {"model.safetensors": digest},
+            "proof": "read by the reference itself",
+        },
     }
     assert json.loads((tmp_path / "one" / PROOF).read_text()) == summary["weights"]
     for row, response in zip(rows, problems.responses, strict=True):

@@ -20,8 +20,6 @@ SPEC: dict[str, Any] = {
     "source": source("test", N_ITEMS).model_dump(),
     "prompt": MODEL["prompt"],
     "max_new_tokens": 4,
-    "stop": [],
-    "sampling": None,
     "likelihood": True,
     "engine": "transformers",
     "dtype": "float32",
