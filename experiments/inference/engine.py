@@ -56,6 +56,7 @@ class Question:
 class Engine(Protocol):
     """One set of weights at a time, ready to compute. Nothing here may depend on what was asked before."""
 
+    release: str  # of the back end: "vllm 0.32.0"
     answered: Limit  # what `answer` takes at once
     scored: Limit  # what `log_probabilities` takes at once
 

@@ -3,7 +3,7 @@
 import importlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from experiments.inference import canary
@@ -53,7 +53,7 @@ def engine_for(wish: Wish, held: Held) -> tuple[Engine, Mapping[str, Any]]:
     if wish.engine == "transformers":
         held.end()
         reference = Transformers(wish.weights.folder, wish.tokenizer, wish.dtype)
-        return reference, {**_identified(wish), "proof": "read by the reference itself"}
+        return reference, {**_identified(reference, wish), "proof": "read by the reference itself"}
     alive = held.alive
     if alive is None or alive.shape != wish.shape:
         held.end()
@@ -74,7 +74,7 @@ def _swapped(wish: Wish, alive: Alive, held: Held) -> Alive:
     except Exception as error:  # noqa: BLE001 - whatever a swap breaks, a fresh engine mends
         complaint = f"{type(error).__name__}: {error}"
     if complaint is None:
-        return Alive(alive.engine, wish.shape, wish.weights, expected, _proof(wish, "swapped in", evidence))
+        return _proven(alive.engine, wish, expected, evidence, swap_failed=None)
     logger.warning("a swap of weights is not trusted, and a fresh engine started: %s", complaint)
     held.alive = alive
     held.end()
@@ -88,12 +88,12 @@ def _fresh(wish: Wish, expected: canary.LogProbabilities, why: str | None) -> Al
         if not evidence.convinces:
             raise Refused(
                 f"vLLM computes other numbers than transformers for {wish.weights.folder}: "
-                f"{evidence.complaint}, above {evidence.tolerance:g}; choose evaluate.engine=transformers"
+                f"{evidence.complaint}; choose evaluate.engine=transformers"
             )
     except Exception:
         engine.end()
         raise
-    return Alive(engine, wish.shape, wish.weights, expected, _proof(wish, "fresh engine", evidence, why))
+    return _proven(engine, wish, expected, evidence, swap_failed=why)
 
 
 def _started(wish: Wish) -> Any:
@@ -115,17 +115,21 @@ def _rows(wish: Wish) -> Sequence[Pair]:
     return canary.known_rows(len(wish.tokenizer), wish.tokenizer.all_special_ids, wish.context)
 
 
-def _proof(wish: Wish, how: str, evidence: canary.Evidence, why: str | None = None) -> Mapping[str, Any]:
-    return {
-        **_identified(wish),
-        "proof": how,
-        "difference": evidence.difference,
-        "change": evidence.change,
-        "tolerance": evidence.tolerance,
-        "swap_failed": why,
+def _proven(
+    engine: Any,
+    wish: Wish,
+    expected: canary.LogProbabilities,
+    evidence: canary.Evidence,
+    swap_failed: str | None,
+) -> Alive:
+    proof = {
+        **_identified(engine, wish),
+        "proof": "fresh engine" if evidence.change is None else "swapped in",
+        **asdict(evidence),
+        "swap_failed": swap_failed,
     }
+    return Alive(engine, wish.shape, wish.weights, expected, proof)
 
 
-def _identified(wish: Wish) -> dict[str, Any]:
-    version = importlib.import_module(wish.engine).__version__
-    return {"engine": f"{wish.engine} {version}", "sha256": dict(wish.weights.files)}
+def _identified(engine: Engine, wish: Wish) -> dict[str, Any]:
+    return {"engine": engine.release, "sha256": dict(wish.weights.files)}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch.nn.functional import log_softmax
 from transformers import AutoModelForCausalLM, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 from transformers.utils import logging
@@ -33,6 +34,7 @@ UNFINISHED = 8
 class Transformers:
     """One folder of weights in plain transformers: no code of its own, no network."""
 
+    release = f"transformers {transformers.__version__}"
     # The fastest of those tried on a CPU with the miniature's Llama.
     answered = Limit(rows=150, tokens=16_384)
     scored = Limit(rows=32, tokens=4_096)
@@ -132,11 +134,14 @@ def _loaded(folder: Path, dtype: str) -> Any:
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # to be named below
         )
     except (ValueError, RuntimeError) as error:
         raise Refused(f"transformers cannot load {folder}: {error}") from error
     if missing := sorted(found["missing_keys"]):
         raise Refused(f"{folder} has no {missing[0]} (and {len(missing) - 1} more weights are missing)")
+    if wrong := sorted(found["mismatched_keys"], key=str):
+        raise Refused(f"{folder} has weights of other shapes than its config.json says: {wrong[0]}")
     return model
 
 

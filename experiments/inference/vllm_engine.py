@@ -38,6 +38,7 @@ SETTINGS = {
 for name, value in SETTINGS.items():
     os.environ.setdefault(name, value)
 
+import vllm  # noqa: E402
 from vllm import LLM, SamplingParams  # noqa: E402
 from vllm.distributed.parallel_state import cleanup_dist_env_and_memory  # noqa: E402
 from vllm.inputs import TokensPrompt  # noqa: E402
@@ -73,6 +74,7 @@ def mend_tied_heads(model: Any) -> None:
 class Vllm:
     """vLLM's offline engine, which takes other weights while it runs."""
 
+    release = f"vllm {vllm.__version__}"
     # A crash loses what is computed at once, so this is not the whole benchmark.
     answered = Limit(rows=512)
     scored = Limit(rows=512)
