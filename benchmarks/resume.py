@@ -98,7 +98,7 @@ def paused_and_resumed(folder: Path) -> Path:
 
 def one_training(base: Path) -> Training:
     """The model after a step, with 2,048 examples and the steps of the whole cell behind it."""
-    llama = models.load(base).llama
+    llama = models.load(base).model
     optimizer = torch.optim.AdamW(llama.parameters())
     llama(torch.zeros(1, 4, dtype=torch.long)).logits.sum().backward()
     optimizer.step()

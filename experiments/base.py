@@ -1,6 +1,6 @@
 """Makes a base: a tokenizer and weights from nothing, and what they read before any fine-tuning."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,16 +9,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from experiments import learner as learners
 from experiments import model as models
+from experiments import pretrained
 from experiments.batches import Example, ShuffledBatches
-from experiments.encode import Text, encode
+from experiments.encode import Reading, Text, encode
 from experiments.keeper import Keeper
 from experiments.loop import Recipe, fit
 from experiments.resume import Progress, Resumption
 from experiments.state import identity
 from experiments.world import Passage, base_mixture, items, vocabulary
 from orchestrator.refusal import Refused
-from orchestrator.specs import Model, Pretrain, SymbolicSource, World
+from orchestrator.specs import NewModel, Pretrain, SymbolicSource, World
 
 REHEARSAL = "rehearsal.parquet"
 REHEARSAL_SEQUENCES = 4000
@@ -29,13 +31,21 @@ WARMUP_SHARE, FINAL_RATE_SHARE, WEIGHT_DECAY, BETAS, CLIP = 0.05, 0.02, 0.01, (0
 
 
 def make_base(
-    spec: dict[str, Any], inputs: dict[str, Path], into: Path, progress: Progress, resumption: Resumption
+    spec: dict[str, Any],
+    inputs: dict[str, Path],
+    into: Path,
+    progress: Progress,
+    places: Mapping[str, Any],
+    resumption: Resumption,
 ) -> dict[str, Any]:
     """Write the folder that fine-tuning starts from, and return its summary.
 
     Raises Paused where pretraining is asked to pause.
     """
-    model = Model.model_validate({"name": "base", **spec["model"]})
+    if "pretrained" in spec:
+        digest = spec["pretrained"]
+        return pretrained.link(places[digest]["folder"], digest, into, progress)
+    model = NewModel.model_validate({"kind": "new", "name": "base", **spec["model"]})
     world = World.model_validate(spec["world"]) if spec["world"] else None
     tokenizer = _tokenizer(model, world, inputs)
     llama = models.new_llama(model, tokenizer)
@@ -72,7 +82,7 @@ def read_rehearsal(folder: Path) -> list[Example]:
 
 @dataclass(frozen=True)
 class _Reading:
-    model: Model
+    model: NewModel
     pretrain: Pretrain
     world: World
     forbidden: frozenset[str]
@@ -82,14 +92,14 @@ class _Reading:
         passages = base_mixture(self.pretrain, self.world, self.forbidden, purpose)
         while True:
             chunk = [_text(passage) for passage in islice(passages, CHUNK)]
-            yield from encode(chunk, self.tokenizer, self.model.prompt, self.model.context)
+            yield from encode(chunk, Reading(self.tokenizer, self.model.prompt, self.model.context)).examples
 
 
 def _text(passage: Passage) -> Text:
     return Text("of the base mixture", passage.query, passage.response)
 
 
-def _tokenizer(model: Model, world: World | None, inputs: dict[str, Path]) -> Any:
+def _tokenizer(model: NewModel, world: World | None, inputs: dict[str, Path]) -> Any:
     if model.tokenizer == "words":
         if world is None:
             raise Refused("tokenizer 'words' needs data of the symbolic world: set model.tokenizer=bpe")
@@ -121,5 +131,5 @@ def _pretrain(llama: Any, reading: _Reading, progress: Progress, keeper: Keeper)
         n_steps, pretrain.learning_rate, 1.0, WARMUP_SHARE, FINAL_RATE_SHARE, WEIGHT_DECAY, BETAS, CLIP
     )
     batches = ShuffledBatches(examples, pretrain.batch_size, [], 0, pretrain.seed)
-    fit(llama, batches, recipe, progress, keeper)
+    fit(learners.of_new(llama), batches, recipe, progress, keeper)
     return {"n_steps": n_steps, "n_tokens": n_tokens}

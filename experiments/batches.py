@@ -92,6 +92,22 @@ class ShuffledBatches:
         chosen, rehearsed = next(self._chosen)
         return collate([self._examples[i] for i in chosen] + [self._rehearsal[i] for i in rehearsed])
 
+    @property
+    def n_examples(self) -> int:
+        """How many examples an epoch has."""
+        return len(self._examples)
+
+    def n_batches_with(self, n_tokens: int) -> int:
+        """How many of the first batches read at least so many tokens; those rehearsed do not count."""
+        self.seek(0)
+        n_batches = 0
+        while n_tokens > 0:
+            chosen, _ = next(self._chosen)
+            n_tokens -= sum(len(self._examples[i].tokens) for i in chosen)
+            n_batches += 1
+        self.seek(0)
+        return n_batches
+
     def seek(self, n_batches: int) -> None:
         """Go on behind the first `n_batches`, which are drawn again but not laid out: microseconds each."""
         self._random = np.random.default_rng(self._seed)

@@ -1,38 +1,49 @@
 """What artifacts will cost in tokens, FLOPs and bytes, estimated from their specs alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
-from experiments.world import vocabulary
-from orchestrator.specs import World
+from experiments.memory import training_bytes
+from experiments.shape import Shape, of_base
 
-# FLOPs per parameter and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
-FORWARD, TRAINING = 2, 6
+# FLOPs per parameter and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1): of a forward pass, of
+# passing gradients on to the layer before, and of those of the weights.
+FORWARD, BACKWARD, OF_WEIGHTS = 2, 2, 2
+TRAINING = FORWARD + BACKWARD + OF_WEIGHTS
+# FLOPs per layer, width, token and length of attention, in training (Chowdhery et al. 2022, arXiv
+# 2204.02311, appendix B).
+ATTENTION = 12
+# What a pool counts in when it estimates its tokens.
+POOL_CHARACTERS = 2.5
 # Prompt and response of a row together, as counted in the miniature and in GSM8K.
 SYMBOLIC_TOKENS, TABLE_TOKENS = 41, 200
 # A table says how long it is only when it is read: GSM8K's training and test sets stand for it.
 TABLE_ROWS, TABLE_ITEMS = 7_473, 1_319
 # On disk: a float32, a token of compressed text, a row of ids, a row of numbers.
 WEIGHT_BYTES, TOKEN_BYTES, ID_BYTES, STEP_BYTES = 4, 3, 64, 40
+TOKENIZER_BYTES = 10_000_000
 REHEARSED_ROWS = 4_000
-SPECIAL_TOKENS = 4
 
 Described = Mapping[str, Any]  # {"kind", "spec", "inputs": {role: described}, "summary": ... or null}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Tokens through a model, the FLOPs that takes, and bytes on disk."""
+    """Tokens through a model, the FLOPs that takes, bytes on disk, and at most in a device's memory."""
 
     tokens: int
     flops: float
     bytes: int
+    memory: int | None = None  # None: not estimated
 
 
-def costs(artifacts: Sequence[Described]) -> list[dict[str, Any]]:
-    """The cost of each artifact, in the same order."""
-    return [asdict(_COSTS[artifact["kind"]](artifact)) for artifact in artifacts]
+def answer(artifacts: Sequence[Described], compute: Mapping[str, Any]) -> dict[str, Any]:
+    """The cost of each artifact, in the same order; `compute` is how training uses a device."""
+    of_training = partial(_checkpoint, compute=compute)
+    makers: dict[str, Callable[[Described], Cost]] = {**_COSTS, "checkpoint": of_training}
+    return {"costs": [asdict(makers[artifact["kind"]](artifact)) for artifact in artifacts]}
 
 
 def _pool(pool: Described) -> Cost:
@@ -41,24 +52,56 @@ def _pool(pool: Described) -> Cost:
 
 
 def _base(base: Described) -> Cost:
-    n_parameters, pretrain = _n_parameters(base), base["spec"]["model"]["pretrain"]
+    if "pretrained" in base["spec"]:
+        return Cost(0, 0.0, TOKENIZER_BYTES)  # its weights stay where they lie
+    n_parameters, pretrain = of_base(base).n_parameters, base["spec"]["model"]["pretrain"]
     n_tokens = pretrain["tokens"] if pretrain else 0
     rehearsal = REHEARSED_ROWS * SYMBOLIC_TOKENS * TOKEN_BYTES if pretrain else 0
     return Cost(n_tokens, float(TRAINING * n_parameters * n_tokens), WEIGHT_BYTES * n_parameters + rehearsal)
 
 
-def _checkpoint(checkpoint: Described) -> Cost:
+def _checkpoint(checkpoint: Described, compute: Mapping[str, Any]) -> Cost:
     spec, pool, seed = checkpoint["spec"], checkpoint["inputs"]["pool"], checkpoint["inputs"].get("seed")
-    n_parameters, train = _n_parameters(checkpoint), spec["train"]
+    base, train = checkpoint["inputs"]["base"], spec["train"]
+    shape, lora = of_base(base), train.get("lora")
     n_of_pool = spec["subset"]["n"] * (_rows_per_query(pool) if spec["subset"]["unit"] == "queries" else 1.0)
     n_of_seed = _n_rows(seed) if seed else 0
     n_rows = n_of_pool + n_of_seed
     row_tokens = (n_of_pool * _row_tokens(pool) + n_of_seed * _row_tokens(seed or pool)) / max(n_rows, 1)
-    n_seen = _n_seen(train, n_rows)
+    if _exists(base):
+        row_tokens = _tokens_for(shape, row_tokens, spec["prompt"])
+    n_seen = _n_seen(train, n_rows, row_tokens)
     n_steps = n_seen / train["batch_size"]
     n_tokens = round(n_seen * row_tokens + n_steps * train["rehearsal"] * SYMBOLIC_TOKENS)
-    n_bytes = round(WEIGHT_BYTES * n_parameters + ID_BYTES * n_rows + STEP_BYTES * n_steps)
-    return Cost(n_tokens, float(TRAINING * n_parameters * n_tokens), n_bytes)
+    n_saved = shape.n_adapters(lora) if lora else shape.n_parameters
+    n_bytes = round(WEIGHT_BYTES * n_saved + ID_BYTES * n_rows + STEP_BYTES * n_steps)
+    if not _exists(base):
+        return Cost(n_tokens, float(TRAINING * shape.n_parameters * n_tokens), n_bytes)
+    flops = n_tokens * _flops_per_token(shape, train, row_tokens, compute)
+    return Cost(
+        n_tokens, flops, n_bytes, training_bytes(shape, train, spec["dtype"], spec["context"], compute)
+    )
+
+
+def _flops_per_token(
+    shape: Shape, train: Mapping[str, Any], length: float, compute: Mapping[str, Any]
+) -> float:
+    """Frozen weights have no gradient of their own; checkpointing computes the forward pass once more."""
+    n_used = shape.n_parameters - shape.n_embedding
+    again = FORWARD if compute.get("gradient_checkpointing") else 0
+    of_weights = 0 if train.get("lora") else OF_WEIGHTS
+    attention = ATTENTION * (1 + again / TRAINING) * shape.n_layers * shape.width * length
+    return float((FORWARD + BACKWARD + of_weights + again) * n_used + attention)
+
+
+def _exists(base: Described) -> bool:
+    return "pretrained" in base["spec"]
+
+
+def _tokens_for(shape: Shape, row_tokens: float, prompt: str) -> float:
+    """What a row has in the model's own tokens, with the template around its question."""
+    template = len(prompt.replace("{query}", ""))
+    return (row_tokens * POOL_CHARACTERS + template) / shape.characters_per_token
 
 
 def _completions(completions: Described) -> Cost:
@@ -68,7 +111,8 @@ def _completions(completions: Described) -> Cost:
     prompt_tokens = item_tokens / 2
     generated = prompt_tokens + min(item_tokens / 2, spec["max_new_tokens"])
     n_tokens = round(n_items * (generated + (item_tokens if spec["likelihood"] else 0)))
-    flops = float(FORWARD * _n_parameters(completions) * n_tokens)
+    shape = of_base(_origin(completions))
+    flops = float(FORWARD * (shape.n_parameters - shape.n_embedding) * n_tokens)
     return Cost(n_tokens, flops, round(n_items * (2 * ID_BYTES + TOKEN_BYTES * item_tokens / 2)))
 
 
@@ -79,25 +123,16 @@ def _record(record: Described) -> Cost:
 _COSTS = {
     "pool": _pool,
     "base": _base,
-    "checkpoint": _checkpoint,
     "completions": _completions,
     "record": _record,
 }
 
 
-def _n_parameters(artifact: Described) -> int:
-    """Of the base that the artifact goes back to: a Llama whose head is its embedding."""
+def _origin(artifact: Described) -> Described:
+    """The base that the artifact goes back to."""
     while artifact["kind"] != "base":
         artifact = artifact["inputs"]["weights" if artifact["kind"] == "completions" else "base"]
-    model, world = artifact["spec"]["model"], artifact["spec"]["world"]
-    width, inner = model["hidden_size"], model["intermediate_size"]
-    if model["tokenizer"] == "words":
-        words = vocabulary(World.model_validate(world))
-        n_words = len({*model["prompt"].replace("{query}", " ").split(), *words}) + SPECIAL_TOKENS
-    else:
-        n_words = model["vocabulary"]
-    layer = 4 * width * width + 3 * width * inner + 2 * width
-    return int(n_words * width + model["n_layers"] * layer + width)
+    return artifact
 
 
 def _n_rows(pool: Described) -> int:
@@ -122,10 +157,12 @@ def _rows_per_query(pool: Described) -> float:
     return summary["n_rows"] / max(summary["n_queries"], 1) if summary else 1.0
 
 
-def _n_seen(train: Mapping[str, Any], n_rows: float) -> float:
+def _n_seen(train: Mapping[str, Any], n_rows: float, row_tokens: float) -> float:
     """How many rows go through the model, counting each as often as it does."""
     budget = train["budget"]
-    each = {"epochs": n_rows, "steps": train["batch_size"], "examples": 1.0}[budget["unit"]]
+    each = {"epochs": n_rows, "steps": train["batch_size"], "examples": 1.0, "tokens": 1.0 / row_tokens}[
+        budget["unit"]
+    ]
     return float(budget["value"] * each)
 
 

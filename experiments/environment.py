@@ -14,16 +14,20 @@ from pydantic import TypeAdapter
 from orchestrator.specs import Source, SymbolicSource
 
 # What the stages import, and whose versions may move a number.
-PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "datasets")
+PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "pyarrow", "datasets")
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
 
 def describe(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """`python`, `executable`, `packages` (None for one that is not there) and `out_of_reach`.
 
-    The last has a sentence for each source that cannot be read from here; contents are not looked at.
+    The last has a sentence for each source, or folder of a model, that cannot be read from here; contents
+    are not looked at.
     """
-    reasons = (_why_not(_SOURCE.validate_python(source)) for source in sources)
+    reasons = (
+        _why_no_folder(source["folder"]) if "folder" in source else _why_not(_SOURCE.validate_python(source))
+        for source in sources
+    )
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
@@ -45,12 +49,15 @@ def _version(name: str) -> str | None:
         return None
 
 
+def _why_no_folder(path: str) -> str | None:
+    return None if os.access(Path(path), os.R_OK) else f"{path} does not exist or may not be read"
+
+
 def _why_not(source: Source) -> str | None:
     if isinstance(source, SymbolicSource):
         return None
     if source.path is not None:
-        there = os.access(Path(source.path), os.R_OK)
-        return None if there else f"{source.path} does not exist or may not be read"
+        return _why_no_folder(source.path)
     return None if source.repo is None else _why_not_on_hub(source.repo, source.revision)
 
 

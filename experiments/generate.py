@@ -15,7 +15,9 @@ from experiments.inference.engine import Decoding, Engine, Question, Tick, Token
 from experiments.inference.engines import Wish, engine_for
 from experiments.inference.held import Held
 from experiments.inference.proof import PROOF
-from experiments.inference.weights import read_tokenizer, read_weights
+from experiments.inference.weights import read_weights
+from experiments.pretrained import read_tokenizer
+from experiments.prompts import prompt_tokens, prompts_of, text_tokens
 from experiments.resume import Paused, Progress, Resumption
 from experiments.shards import Shards
 from experiments.sources import Problems, read_hashed
@@ -63,12 +65,12 @@ class Generation:
         Raises Refused where an item with what it may generate, or with its reference, does not fit into the
         context, and Paused where it is asked to pause.
         """
-        weights = read_weights(inputs["weights"])
+        weights = read_weights(inputs["weights"], inputs.get("base"))
         tokenizer = read_tokenizer(weights.folder)
         asked = _asked(spec, read_hashed(spec["source"], places), tokenizer)
         how = Inference.model_validate(self.inference)
         wish = Wish(weights, tokenizer, spec["engine"], spec["dtype"], spec["context"], how)
-        engine, proof = engine_for(wish, self.held)
+        engine, proof = engine_for(wish, self.held, scratch=resumption.folder)
         work = _Work(engine, progress, resumption, _made_from(spec, inputs, proof))
         with self._ended_if_broken():
             answers = work.answers(asked)
@@ -179,10 +181,10 @@ def _made_from(spec: Mapping[str, Any], inputs: Mapping[str, Path], proof: Mappi
 
 
 def _asked(spec: Mapping[str, Any], problems: Problems, tokenizer: Any) -> _Asked:
-    prompts = [spec["prompt"].replace("{query}", query) for query in problems.queries]
-    tokens = _tokens(tokenizer, prompts)
+    prompts = prompts_of(problems.queries, spec["prompt"], tokenizer)
+    tokens = prompt_tokens(prompts, spec["prompt"], tokenizer)
     _check_fit(problems, tokens, spec["max_new_tokens"], spec["context"])
-    references = _tokens(tokenizer, problems.responses) if spec["likelihood"] else [[] for _ in prompts]
+    references = text_tokens(problems.responses, tokenizer) if spec["likelihood"] else [[] for _ in prompts]
     _check_references(problems, tokens, references, spec["context"])
     sampling = Sampling.model_validate(spec["sampling"]) if "sampling" in spec else None
     decoding = Decoding(spec["max_new_tokens"], tuple(spec.get("stop", ())), sampling)
@@ -213,12 +215,6 @@ def _table(asked: _Asked, answers: Sequence[Any], scores: Sequence[float] | None
         "n_reference_tokens": each(lengths),
     }
     return pa.table(columns, SCHEMA)
-
-
-def _tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
-    """Each text alone, as training tokenizes prompts and responses."""
-    found: list[Tokens] = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    return found
 
 
 def _seed(seed: int, item: str) -> int:

@@ -3,14 +3,13 @@
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 
 from experiments.batches import Batch, ShuffledBatches
 from experiments.keeper import Keeper
-from experiments.llama import Rotation, answer_logits, rotation
+from experiments.learner import Learner
 from experiments.resume import Progress
 from experiments.training import Step, Training
 
@@ -44,29 +43,28 @@ def rate(recipe: Recipe, step: int) -> float:
 
 
 def fit(
-    llama: Any,
+    learner: Learner,
     batches: ShuffledBatches,
     recipe: Recipe,
     progress: Progress,
     keeper: Keeper,
     n_parts: int = 1,
 ) -> list[Step]:
-    """Train the weights in place on the first `n_steps` batches, from where the keeper finds them.
+    """Train the learner's weights in place on the first `n_steps` batches, from where the keeper finds them.
 
     A batch is taken in `n_parts` where memory is short; its gradient is the same but for rounding. Raises
     Paused where the keeper is asked to pause.
     """
-    turn = rotation(llama)
-    weights = list(llama.parameters())
-    optimizer = _optimizer(llama, recipe)
-    training = Training(llama, optimizer, batches, [])
+    weights = learner.trained()
+    optimizer = _optimizer(learner, recipe)
+    training = Training(learner.model, optimizer, batches, [])
     keeper.resume(training, recipe.n_steps)
     reported = time.monotonic()
     for number in range(len(training.steps) + 1, recipe.n_steps + 1):
         keeper.between_steps(training, recipe.n_steps)
         batch = next(batches)
         optimizer.zero_grad()
-        loss = _backward(llama, batch, turn, n_parts)
+        loss = _backward(learner, batch, n_parts)
         norm = torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
         now = rate(recipe, number)
         _set_rate(optimizer, now, recipe.embedding_rate_factor)
@@ -79,34 +77,32 @@ def fit(
     return training.steps
 
 
-def _backward(llama: Any, batch: Batch, turn: Rotation, n_parts: int) -> float:
+def _backward(learner: Learner, batch: Batch, n_parts: int) -> float:
     """Add the gradient of the mean loss over the tokens of the whole batch; return that loss."""
     total = 0.0
     for part in batch.parts(n_parts):
         if part.n_tokens:
-            logits = answer_logits(llama, part.tokens, part.answers, turn)
-            loss = F.cross_entropy(logits, part.targets) * (part.n_tokens / batch.n_tokens)
+            logits = learner.predict(part)
+            targets = part.targets.to(logits.device)
+            loss = F.cross_entropy(logits, targets) * (part.n_tokens / batch.n_tokens)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
     return total
 
 
-def _optimizer(llama: Any, recipe: Recipe) -> torch.optim.Optimizer:
-    embeddings = llama.model.embed_tokens.weight
-    body = [weight for weight in llama.parameters() if weight is not embeddings]
-    return torch.optim.AdamW(
-        [
-            {"params": body, "weight_decay": recipe.weight_decay},
-            {"params": [embeddings], "weight_decay": 0.0},
-        ],
-        betas=recipe.betas,
-        fused=True,
-    )
+def _optimizer(learner: Learner, recipe: Recipe) -> torch.optim.Optimizer:
+    """Embeddings have a rate of their own and never decay; with adapters they are not trained."""
+    embeddings = learner.embeddings()
+    body = [weight for weight in learner.trained() if weight is not embeddings]
+    groups = [{"params": body, "weight_decay": recipe.weight_decay}]
+    if embeddings.requires_grad:
+        groups.append({"params": [embeddings], "weight_decay": 0.0})
+    return torch.optim.AdamW(groups, betas=recipe.betas, fused=True)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, now: float, embedding_factor: float) -> None:
-    body, embeddings = optimizer.param_groups
-    body["lr"], embeddings["lr"] = now, now * embedding_factor
+    for group, factor in zip(optimizer.param_groups, (1.0, embedding_factor), strict=False):
+        group["lr"] = now * factor
 
 
 def _check_finite(step: Step, n_steps: int) -> None:

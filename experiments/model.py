@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from orchestrator.specs import Model
+from orchestrator.specs import NewModel
 
 PAD, END, BEGIN, UNKNOWN = "<pad>", "</s>", "<s>", "<unk>"
 SPECIAL = [PAD, END, BEGIN, UNKNOWN]
@@ -21,7 +21,7 @@ INIT_STD = 0.02
 class Pretrained:
     """Weights and the tokenizer that belongs to them."""
 
-    llama: Any  # a LlamaForCausalLM
+    model: Any  # a LlamaForCausalLM
     tokenizer: Any  # a PreTrainedTokenizerFast
 
 
@@ -50,7 +50,7 @@ def bpe_tokenizer(texts: Iterable[str], size: int, context: int) -> Any:
     return _fast(plain, context)
 
 
-def new_llama(model: Model, tokenizer: Any) -> Any:
+def new_llama(model: NewModel, tokenizer: Any) -> Any:
     """Return a Llama with random weights that depend on `init_seed` alone."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -78,7 +78,7 @@ def new_llama(model: Model, tokenizer: Any) -> Any:
 
 def save(pretrained: Pretrained, folder: Path) -> None:
     """Write weights and tokenizer so that `from_pretrained(folder)` loads them."""
-    pretrained.llama.save_pretrained(folder)
+    pretrained.model.save_pretrained(folder)
     pretrained.tokenizer.save_pretrained(folder)
 
 

@@ -24,10 +24,19 @@ MAKERS = {
     "checkpoint": ("experiments.train", "make_checkpoint"),
     "record": ("experiments.record", "make_record"),
 }
-ASKED = ("versions", "environment", "gpus", "inspect", "size", "cost", "make", "pause")
+# Answered by a function, given what stands in the request under these names.
+QUESTIONS = {
+    "environment": ("experiments.environment", "describe", ("sources",)),
+    "gpus": ("experiments.environment", "gpus", ()),
+    "inspect": ("experiments.sources", "inspect", ("source", "answer")),
+    "model": ("experiments.pretrained", "inspect", ("model",)),
+    "size": ("experiments.pool", "size", ("spec", "places")),
+    "cost": ("experiments.cost", "answer", ("artifacts", "compute")),
+}
+ASKED = ("versions", *QUESTIONS, "make", "pause")
 # These can be paused; pools and records have nothing to save and come to their end.
 WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
-WITH_PLACES = frozenset({"pool", "completions", "record"})
+WITH_PLACES = frozenset({"pool", "base", "completions", "record"})
 TRAINED = frozenset({"base", "checkpoint"})  # these want the memory of an engine for themselves
 
 # By name, as the modules that define some of these take seconds to import.
@@ -122,18 +131,11 @@ def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Eve
     match request["ask"]:
         case "versions":
             return VERSIONS
-        case "environment":
-            return _named("experiments.environment", "describe")(request["sources"])
-        case "gpus":
-            return _named("experiments.environment", "gpus")()
-        case "inspect":
-            return _named("experiments.sources", "inspect")(request["source"], request["answer"])
-        case "size":
-            return _named("experiments.pool", "size")(request["spec"], request["places"])
-        case "cost":
-            return {"costs": _named("experiments.cost", "costs")(request["artifacts"])}
         case "make":
             return _made(request, progress, pause, held)
+        case question if question in QUESTIONS:
+            module, name, given = QUESTIONS[question]
+            return _named(module, name)(*(request[part] for part in given))
         case other:
             raise ValueError(f"'{other}' cannot be asked; {', '.join(ASKED)} can")
 
@@ -151,7 +153,7 @@ def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event
     if kind in WITH_TORCH:
         arguments.append(Resumption(Path(request["state"]), request["save_every"], pause))
     if kind == "checkpoint":
-        arguments.append(request["micro_batches"])
+        arguments.append(_named("experiments.how", "How")(request["micro_batches"], **request["compute"]))
     if kind == "completions":
         return _named("experiments.generate", "Generation")(held, request["inference"]).make(*arguments)
     return _named(*MAKERS[kind])(*arguments)

@@ -21,7 +21,7 @@ from orchestrator.files import flush, read_json, write_json
 
 FORMAT = 1
 # Another release of these may compute other last bits, and one artifact would hold numbers of both.
-LIBRARIES = ("numpy", "torch", "transformers")
+LIBRARIES = ("numpy", "torch", "transformers", "peft")
 
 logger = logging.getLogger(__name__)
 

@@ -40,7 +40,8 @@ def read(source: TableSource) -> Content:
     if source.path is None:
         if source.repo is None:
             raise Refused(
-                "a table needs a path or a repo of the hub; give one of them, e.g. data.path=FOLDER"
+                "a table needs a path or a repo of the hub; give one of them, e.g. data.path=FOLDER or "
+                "strategy.source.path=FILE"
             )
         return _read_dataset(source.repo, source)
     path = _file_of(Path(source.path), source.split)

@@ -7,16 +7,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from experiments import model as models
 from experiments.base import read_rehearsal
 from experiments.batches import ShuffledBatches
 from experiments.encode import Text, encode
+from experiments.how import AS_IT_IS, How
 from experiments.keeper import Keeper
 from experiments.loop import Recipe, fit
 from experiments.resume import Progress, Resumption
+from experiments.start import start
 from experiments.state import identity
 from experiments.subset import select
 from experiments.training import Step
+from orchestrator.refusal import Refused
 from orchestrator.specs import Train
 
 KEPT = ["position", "row_id", "source_id", "role"]
@@ -28,37 +30,43 @@ def make_checkpoint(
     into: Path,
     progress: Progress,
     resumption: Resumption,
-    micro_batches: int = 1,
+    how: How = AS_IT_IS,
 ) -> dict[str, Any]:
     """Write the fine-tuned folder, the subset it saw and the course of its training; return the summary.
 
-    Raises Paused where the training is asked to pause.
+    Rows that `too_long` drops are in neither. Raises Paused where the training is asked to pause, and
+    Refused where no row fits into the context.
     """
     train = Train.model_validate(spec["train"])
-    base = models.load(inputs["base"])
+    begun = start(inputs["base"], spec, how)
     subset = _subset(spec, inputs)
-    examples = encode(
-        _texts(subset), base.tokenizer, spec["prompt"], base.llama.config.max_position_embeddings
-    )
+    encoded = encode(_texts(subset), begun.reading)
+    examples = encoded.examples
+    if not examples:
+        raise Refused(
+            f"none of the {len(subset)} rows fits into the context of {begun.reading.context} tokens"
+        )
     rehearsal = read_rehearsal(inputs["base"]) if train.rehearsal else []
     batches = ShuffledBatches(examples, train.batch_size, rehearsal, train.rehearsal, spec["train_seed"])
-    recipe = _recipe(train, n_examples=len(examples))
+    recipe = _recipe(train, batches)
     keeper = Keeper(resumption, identity("checkpoint", spec, inputs), progress)
-    steps = fit(base.llama, batches, recipe, progress, keeper, micro_batches)
-    models.save(base, into)
-    pq.write_table(subset.select(KEPT), into / "subset.parquet")
+    steps = fit(begun.learner, batches, recipe, progress, keeper, how.n_parts(train.batch_size))
+    begun.save(into)
+    pq.write_table(subset.select(KEPT).take(pa.array(encoded.kept)), into / "subset.parquet")
     pq.write_table(_course(steps), into / "training.parquet")
     return {
         "n_rows": len(examples),
+        "n_dropped": len(subset) - len(examples),
+        "n_truncated": encoded.n_truncated,
         "n_steps": len(steps),
         "n_tokens": sum(step.n_tokens for step in steps),
         "final_loss": steps[-1].loss,
     }
 
 
-def n_steps(train: Train, n_examples: int) -> int:
-    """Return how many optimiser steps the budget allows."""
-    per_epoch = math.ceil(n_examples / train.batch_size)
+def n_steps(train: Train, batches: ShuffledBatches) -> int:
+    """Return how many optimiser steps the budget allows, at least one; with `tokens`, enough to read them."""
+    per_epoch = math.ceil(batches.n_examples / train.batch_size)
     match train.budget.unit:
         case "epochs":
             return max(1, round(train.budget.value * per_epoch))
@@ -66,11 +74,13 @@ def n_steps(train: Train, n_examples: int) -> int:
             return max(1, round(train.budget.value))
         case "examples":
             return max(1, math.ceil(train.budget.value / train.batch_size))
+        case "tokens":
+            return batches.n_batches_with(math.ceil(train.budget.value))
 
 
-def _recipe(train: Train, n_examples: int) -> Recipe:
+def _recipe(train: Train, batches: ShuffledBatches) -> Recipe:
     return Recipe(
-        n_steps=n_steps(train, n_examples),
+        n_steps=n_steps(train, batches),
         learning_rate=train.learning_rate,
         embedding_rate_factor=train.embedding_rate_factor,
         warmup_share=train.warmup_share,

@@ -86,10 +86,11 @@ class Training:
                 raise UnusableError(f"its {name} is {tuple(held.shape)} and not {tuple(weight.shape)}")
 
     def _weights(self) -> dict[str, Tensor]:
-        """Parameters and buffers that are saved with a model, those that are tied once."""
+        """Parameters that are trained and buffers that are saved with a model, those that are tied once."""
         held: dict[int, tuple[str, Tensor]] = {}
         for name, tensor in self.model.state_dict(keep_vars=True).items():
-            held.setdefault(id(tensor), (name, tensor))
+            if tensor.requires_grad or not isinstance(tensor, torch.nn.Parameter):
+                held.setdefault(id(tensor), (name, tensor))
         return dict(held.values())
 
     def _indices(self) -> list[int]:

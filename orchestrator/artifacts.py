@@ -113,7 +113,9 @@ class Store:
 
 
 def _payload(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """What was made; what a base only links to is not, and may be a hundred gigabytes."""
+    made = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sorted(str(path.relative_to(folder)) for path in made)
 
 
 def _described(path: Path) -> dict[str, Any]:

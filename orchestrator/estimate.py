@@ -7,6 +7,7 @@ from typing import Any
 from orchestrator.artifacts import Store
 from orchestrator.facts import Oracle
 from orchestrator.identity import Artifact, Kind
+from orchestrator.settings import Jobs
 
 # Starting, reading and writing; what an artifact takes beside its arithmetic. Seconds, on this kind of task.
 OVERHEAD = {"pool": 2.0, "base": 1.0, "checkpoint": 0.2, "completions": 0.2, "record": 0.1}
@@ -18,17 +19,16 @@ Shape = int
 
 @dataclass(frozen=True)
 class Cost:
-    """Tokens passed through a model, FLOPs, bytes on disk, and seconds of one worker."""
+    """Tokens passed through a model, FLOPs, bytes on disk, seconds of one worker, bytes of device memory."""
 
     tokens: int
     flops: float
     bytes: int
     seconds: float
+    memory: int | None = None  # at its peak; None: not estimated
 
 
-def estimate(
-    artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, flops_per_second: float
-) -> dict[str, Cost]:
+def estimate(artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, jobs: Jobs) -> dict[str, Cost]:
     """The cost of each artifact by key; one request to the stages in all."""
     numbers: dict[tuple[Any, ...], Shape] = {}
     described: dict[Shape, dict[str, Any]] = {}
@@ -43,10 +43,14 @@ def estimate(
         if shape not in questions:
             made_from = {role: described[known] for role, known in inputs.items()}
             questions[shape] = {"kind": artifact.kind, "spec": artifact.spec, "inputs": made_from}
+            if artifact.kind == "base":
+                questions[shape]["places"] = artifact.places  # which tell the shape of a model that exists
             described[shape] = {**questions[shape], "summary": _summary(store, artifact)}
-    answers = oracle.ask({"ask": "cost", "artifacts": list(questions.values())})["costs"]
+    compute = jobs.compute.model_dump()
+    request = {"ask": "cost", "artifacts": list(questions.values()), "compute": compute}
+    answers = oracle.ask(request)["costs"]
     costs = dict(zip(questions, answers, strict=True))
-    return {key: _cost(artifacts[key], costs[shape], flops_per_second) for key, shape in shapes.items()}
+    return {key: _cost(artifacts[key], costs[shape], jobs.flops_per_second) for key, shape in shapes.items()}
 
 
 def seconds(kind: Kind, flops: float, flops_per_second: float) -> float:
@@ -56,7 +60,7 @@ def seconds(kind: Kind, flops: float, flops_per_second: float) -> float:
 
 def _cost(artifact: Artifact, answer: Mapping[str, Any], flops_per_second: float) -> Cost:
     took = seconds(artifact.kind, answer["flops"], flops_per_second)
-    return Cost(answer["tokens"], answer["flops"], answer["bytes"], took)
+    return Cost(answer["tokens"], answer["flops"], answer["bytes"], took, answer["memory"])
 
 
 def _summary(store: Store, artifact: Artifact) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.identity import canonical
-from orchestrator.specs import Source, TableSource
+from orchestrator.specs import PretrainedModel, Source, TableSource
 
 
 class Oracle(Protocol):
@@ -50,6 +50,17 @@ class Facts:
         columns = {"query": source.query, "response": source.response, "source": source.source}
         identity = {"kind": "table", "digest": known["digest"], **columns}
         return SourceFacts(identity, {known["digest"]: dump})
+
+    def model(self, model: PretrainedModel) -> dict[str, Any]:
+        """`digest` of the files of a model that exists, the `folder` they lie in, and its `shape`.
+
+        Raises Refused for one that is not there, not whole, or not what the spec says of it.
+        """
+        dump = model.model_dump(mode="json")
+        if model.path is not None:
+            dump["path"] = str(Path(model.path).expanduser().resolve())
+        found: dict[str, Any] = self._ask({"ask": "model", "model": dump})
+        return found
 
     def pool_size(self, spec: Mapping[str, Any], places: Mapping[str, Any]) -> dict[str, int]:
         """`n_rows`, `n_queries` and `n_sources` of a pool that is not made yet."""

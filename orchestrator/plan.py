@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from orchestrator import amounts
+from orchestrator import amounts, bases
 from orchestrator.artifacts import Store
 from orchestrator.facts import Facts
 from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
 from orchestrator.ledger import wanted
+from orchestrator.prompts import text_of
 from orchestrator.refusal import Refused
 from orchestrator.specs import Benchmark, Cell, Data, SeedStrategy, Strategy
 
@@ -78,7 +79,10 @@ class Planner:
         else:
             checkpoint = None
         weights = checkpoint or base
-        tests = {name: self._evaluation(cell, name, weights) for name in cell.evaluate.benchmarks}
+        made_of = {"weights": weights.key}
+        if checkpoint and cell.train.lora:
+            made_of["base"] = base.key  # adapters are nothing without it
+        tests = {name: self._evaluation(cell, name, weights, made_of) for name in cell.evaluate.benchmarks}
         return PlannedCell(
             _axes(axes, cell, amount + self._riding(cell, seed)),
             cell,
@@ -141,33 +145,18 @@ class Planner:
         return self._once(("pool", id(data), id(strategy)), derive)
 
     def _base(self, cell: Cell, seed: Artifact) -> Artifact:
-        model = cell.model
-
         def derive() -> Artifact:
-            source = cell.data.seed
-            if source.kind != "symbolic" and (model.tokenizer == "words" or model.pretrain):
-                raise Refused(
-                    f"model '{model.name}' learns words of a symbolic world, but data '{cell.data.name}' "
-                    "is a table: choose a model with tokenizer=bpe and pretrain=null"
-                )
-            _refuse_impossible(cell)
-            spec = {
-                "version": self.facts.versions()["base"],
-                "model": model.model_dump(mode="json", exclude={"name"}),
-                "world": source.world.model_dump(mode="json") if source.kind == "symbolic" else None,
-                "decontaminate": seed.spec["decontaminate"],
-            }
-            inputs = {"seed": seed.key} if model.tokenizer == "bpe" else {}
-            return self._artifact("base", spec, inputs, model.name, seed.places)
+            found = bases.origin(cell, seed, self.facts)
+            return self._artifact("base", found.spec, found.inputs, cell.model.name, found.places)
 
-        return self._once(("base", id(model), seed.key), derive)
+        return self._once(("base", id(cell.model), id(cell.train), seed.key), derive)
 
     def _checkpoint(
         self, cell: Cell, base: Artifact, pool: Artifact, amount: int, seed: Artifact | None
     ) -> Artifact:
         spec = {
             "version": self.facts.versions()["checkpoint"],
-            "train": self._once(("train", id(cell.train)), lambda: cell.train.model_dump(mode="json")),
+            "train": self._once(("train", id(cell.train)), lambda: bases.recipe(cell.train)),
             "train_seed": cell.train_seed,
             "subset": {
                 "n": amount,
@@ -175,16 +164,19 @@ class Planner:
                 "order": cell.subset.order,
                 "seed": cell.subset_seed,
             },
-            "prompt": cell.model.prompt,
+            "prompt": text_of(cell.model.prompt),
+            **bases.loading(cell),
         }
         inputs = {"base": base.key, "pool": pool.key, **({"seed": seed.key} if seed else {})}
         return self._artifact("checkpoint", spec, inputs, _label(cell, amount), {})
 
-    def _evaluation(self, cell: Cell, name: str, weights: Artifact) -> tuple[Artifact, Artifact]:
+    def _evaluation(
+        self, cell: Cell, name: str, weights: Artifact, made_of: dict[str, str]
+    ) -> tuple[Artifact, Artifact]:
         """The completions and the record of one benchmark."""
         asked, answers, places = self._benchmark(cell, name)
         label = f"{weights.label} on {name}"
-        completions = self._artifact("completions", asked, {"weights": weights.key}, label, places)
+        completions = self._artifact("completions", asked, made_of, label, places)
         record = self._artifact("record", answers, {"completions": completions.key}, label, places)
         return completions, record
 
@@ -197,7 +189,7 @@ class Planner:
             asked = {
                 "version": versions["completions"],
                 "source": dict(source.identity),
-                "prompt": benchmark.prompt or cell.model.prompt,
+                "prompt": text_of(benchmark.prompt or cell.model.prompt),
                 "max_new_tokens": benchmark.max_new_tokens,
                 "likelihood": benchmark.likelihood,
                 "engine": cell.evaluate.engine,
@@ -261,20 +253,3 @@ def _label(cell: Cell, amount: int) -> str:
         else f"subset seed {cell.subset_seed}, train seed {cell.train_seed}"
     )
     return f"{cell.strategy.name} {amount} {seeds}"
-
-
-def _refuse_impossible(cell: Cell) -> None:
-    """Settings that each may be, and together cannot."""
-    model = cell.model
-    if model.hidden_size % (2 * model.n_heads):
-        raise Refused(
-            f"model.hidden_size={model.hidden_size} must be a multiple of twice "
-            f"model.n_heads={model.n_heads}: a head has an even number of dimensions"
-        )
-    if model.tokenizer == "bpe" and model.vocabulary is None:
-        raise Refused("model.vocabulary has no value: tokenizer=bpe needs a size, for example 2048")
-    if cell.train.rehearsal and model.pretrain is None:
-        raise Refused(
-            f"train.rehearsal={cell.train.rehearsal} repeats what the base was pretrained on, but "
-            f"model '{model.name}' has pretrain=null: set train.rehearsal=0"
-        )

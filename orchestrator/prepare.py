@@ -53,7 +53,7 @@ def prepare(
     ledger = Ledger.at(outputs)
     with StageProcess() as oracle:
         plan = Planner(Facts(oracle), ledger.store).plan(points)
-        costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster.flops_per_second)
+        costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster)
     lines = settings.analysis.references
     references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]
     complete = ledger.store.complete(plan.artifacts.values())

@@ -29,9 +29,16 @@ class Inference(Spec):
     """How vLLM spreads over the machine. Never part of identity."""
 
     tensor_parallel: Count = 1  # GPUs that share the weights of one engine
-    memory_share: Annotated[float, Field(gt=0.0, le=1.0)] = (
-        0.9  # of a GPU's memory; on a CPU, of what is free
-    )
+    # Of a GPU's memory; on a CPU, of what is free.
+    memory_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+
+
+class Compute(Spec):
+    """How training uses the memory of a device: a number moves in its last bits at most."""
+
+    rows_at_once: Count | None = None  # a batch goes through the model in parts of so many rows; null: whole
+    gradient_checkpointing: bool = False  # activations are computed twice and not kept
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
 
 
 class Jobs(Spec):
@@ -42,6 +49,9 @@ class Jobs(Spec):
     failures: Count  # of one cause, after which nothing new is started
     save_every: Rate  # seconds between two saves of what an interrupted stage resumes from
     tries: dict[Cause, Count]  # how often in all, by cause; what is not named here has a default of its own
+    compute: Compute = Compute()
+    price_per_gpu_hour: Rate | None = None  # in `currency`; null: `plan` names no price
+    currency: str = "EUR"
     inference: Inference = Inference()
 
 

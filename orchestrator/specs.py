@@ -125,9 +125,15 @@ class Pretrain(Spec):
     everyday_share: Share  # word problems about everyday units; the rest is out-of-domain forms
 
 
-class Model(Spec):
+# A text with {query}, or the name of a template: `orchestrator.prompts` has them.
+Prompt = Annotated[str, Field(pattern=r"\{query\}|^(alpaca|chat|plain)$")]
+Dtype = Literal["float32", "bfloat16"]
+
+
+class NewModel(Spec):
     """A Llama made from nothing, its tokenizer included."""
 
+    kind: Literal["new"]
     name: str
     hidden_size: Count
     intermediate_size: Count
@@ -137,19 +143,53 @@ class Model(Spec):
     init_seed: Seed
     tokenizer: Literal["words", "bpe"]  # words of the world, or trained on the seed pool
     vocabulary: Count | None  # size of a trained tokenizer; None: as many as the world has
-    prompt: str  # template with {query}; the response follows it
+    prompt: Prompt  # the response follows it
     pretrain: Pretrain | None
+
+
+class PretrainedModel(Spec):
+    """A causal language model that exists: a folder in the hub's layout, or a repository of the hub.
+
+    Only the digest of its files enters a key, never the place they were read from.
+    """
+
+    kind: Literal["pretrained"]
+    name: str
+    path: str | None  # a folder; null: `repo`, as far as it is in the hub's cache
+    repo: str | None
+    revision: str | None
+    dtype: Dtype  # in which weights are held while they are trained, and saved
+    context: Count  # tokens of prompt and response together; at most what the model was made for
+    prompt: Prompt
+
+
+Model = Annotated[NewModel | PretrainedModel, Field(discriminator="kind")]
 
 
 class Budget(Spec):
     """How long a cell trains. Constant epochs and constant steps are different studies."""
 
-    unit: Literal["epochs", "steps", "examples"]
+    unit: Literal[
+        "epochs", "steps", "examples", "tokens"
+    ]  # tokens of prompts and responses, as they are read
     value: Rate
 
 
+class Lora(Spec):
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685), trained in place of the weights."""
+
+    rank: Count
+    alpha: Count  # adapters count alpha / rank
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
+    # Names of modules, as in q_proj; all-linear: every linear layer but the head.
+    targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+
+
 class Train(Spec):
-    """The recipe of fine-tuning. Loss on the response only, normalised by the tokens of the batch."""
+    """The recipe of fine-tuning. Loss on the response only, normalised by the tokens of the batch.
+
+    What has a default enters keys only where it differs: a recipe that does not know it keeps its key.
+    """
 
     budget: Budget
     batch_size: Count
@@ -161,6 +201,9 @@ class Train(Spec):
     betas: Annotated[tuple[float, float], Field(strict=False)]
     clip: Rate
     rehearsal: Annotated[int, Field(ge=0)]  # sequences of the base mixture added to each batch
+    precision: Dtype = "float32"  # of the arithmetic; bfloat16 is torch's autocast
+    lora: Lora | None = None  # None: all weights are trained
+    too_long: Literal["error", "drop", "truncate"] = "error"  # an example above the context
 
 
 AnswerRule = Literal["gsm8k", "math"]
@@ -172,8 +215,7 @@ class Benchmark(Spec):
     role: Literal["in_domain", "out_of_domain"]
     source: Source
     answer: AnswerRule
-    # A template; None: the model's own.
-    prompt: Annotated[str, Field(pattern=r"\{query\}")] | None = None
+    prompt: Prompt | None = None  # None: the model's own
     max_new_tokens: Count
     stop: Annotated[
         tuple[str, ...], Field(strict=False)

@@ -185,6 +185,7 @@ class Worker:
             "state": str(self.ledger.store.state_folder(artifact.key).resolve()),
             "save_every": self.note.settings.cluster.save_every,
             "micro_batches": changes.micro_batches,
+            "compute": self.note.settings.cluster.compute.model_dump(),
             "inference": self.note.settings.cluster.inference.model_dump(),
         }
 

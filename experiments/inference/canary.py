@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 import numpy as np
 
-from experiments.inference.engine import Engine, Pair
-from experiments.inference.reference import Transformers
-from experiments.inference.weights import Weights
+from experiments.inference.engine import Pair
 
 N_ROWS, N_TOKENS = 8, 24
 # The root mean square, in nats, that rounding may make. Seen on a CPU: up to 1e-5, and up to 0.08.
@@ -53,20 +50,10 @@ def known_rows(vocabulary_size: int, special: Sequence[int], context: int) -> li
     return [(row[:1], row[1:]) for row in rows]
 
 
-def expected(weights: Weights, tokenizer: Any, dtype: str, rows: Sequence[Pair]) -> LogProbabilities:
-    """What the reference says, read from the same files, beside whatever the engine holds on a GPU."""
-    return Transformers(weights.folder, tokenizer, dtype, device="cpu").log_probabilities(rows, _nothing)
-
-
-def look(
-    engine: Engine,
-    rows: Sequence[Pair],
-    wanted: LogProbabilities,
-    before: LogProbabilities | None,
-    dtype: str,
+def evidence(
+    found: LogProbabilities, wanted: LogProbabilities, before: LogProbabilities | None, dtype: str
 ) -> Evidence:
-    """Ask the engine, and compare."""
-    found = engine.log_probabilities(rows, _nothing)
+    """Compare what an engine says with the reference, and with the reference of the weights before."""
     difference = float(np.sqrt(np.mean(_distances(found, wanted) ** 2)))
     change = None if before is None else float(np.max(_distances(found, before)))
     return Evidence(difference, change, TOLERANCES[dtype])
@@ -76,7 +63,3 @@ def _distances(some: LogProbabilities, others: LogProbabilities) -> np.ndarray:
     """Of each token; what is not a number is infinitely far from any other."""
     distances = np.abs(np.subtract(np.concatenate(some), np.concatenate(others)))
     return np.where(np.isnan(distances), np.inf, distances)
-
-
-def _nothing() -> None:
-    """Nobody waits."""

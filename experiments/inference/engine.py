@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestrator.specs import Sampling
 
@@ -94,10 +94,3 @@ def first_stop(text: str, stop: Sequence[str]) -> int | None:
     """Where the first of the texts that end an answer begins."""
     places = [place for one in stop if (place := text.find(one)) >= 0]
     return min(places, default=None)
-
-
-def ends_of(tokenizer: Any, generation: Any) -> tuple[int, ...]:
-    """The tokens that end an answer: that of the tokenizer, which training ends with, and the model's own."""
-    own = getattr(generation, "eos_token_id", None)
-    own = [] if own is None else [own] if isinstance(own, int) else list(own)
-    return tuple(dict.fromkeys([tokenizer.eos_token_id, *own]))

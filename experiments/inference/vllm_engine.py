@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import torch
 from pydantic import ValidationError
-from transformers import AutoConfig, GenerationConfig
+from transformers import AutoConfig
 
 from experiments.inference.engine import (
     Answer,
@@ -19,10 +19,8 @@ from experiments.inference.engine import (
     Pair,
     Question,
     Tick,
-    ends_of,
     without_end,
 )
-from experiments.inference.weights import Weights
 from orchestrator.refusal import Refused
 from orchestrator.settings import Inference
 
@@ -79,20 +77,18 @@ class Vllm:
     answered = Limit(rows=512)
     scored = Limit(rows=512)
 
-    def __init__(self, weights: Weights, tokenizer: Any, dtype: str, context: int, how: Inference) -> None:
-        generation = weights.folder / "generation_config.json"
-        own = GenerationConfig.from_pretrained(weights.folder) if generation.is_file() else None
-        self._ends = ends_of(tokenizer, own)
-        with _as_vllm_expects(), _in_our_words(weights.folder):
+    def __init__(self, folder: Path, ends: Sequence[int], dtype: str, context: int, how: Inference) -> None:
+        self._ends = ends
+        with _as_vllm_expects(), _in_our_words(folder):
             self._llm = LLM(
-                model=str(weights.folder),
+                model=str(folder),
                 dtype=dtype,
                 max_model_len=context,
                 seed=0,
                 generation_config="vllm",  # nothing of the folder's own sampling
                 worker_extension_cls=f"{WeightSwap.__module__}.{WeightSwap.__name__}",
                 tensor_parallel_size=how.tensor_parallel,
-                **_room(weights.folder, dtype, context, how.memory_share),
+                **_room(folder, dtype, context, how.memory_share),
             )
 
     def swap(self, folder: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from experiments.model import Pretrained, new_llama, save, words_tokenizer
 from experiments.world import vocabulary
-from orchestrator.specs import Model
+from orchestrator.specs import NewModel
 from tests.experiments.training import WORLD
 
 CONTEXT = 256
@@ -15,6 +15,7 @@ CONTEXT = 256
 PREFIX = " ".join(f"word{number}" for number in range(140))
 PROMPT = f"{PREFIX} {{query}} ->"
 MODEL: dict[str, Any] = {
+    "kind": "new",
     "name": "tiny",
     "hidden_size": 64,
     "intermediate_size": 96,
@@ -41,7 +42,7 @@ SPEC: dict[str, Any] = {
 def write_checkpoint(folder: Path, seed: int, **changes: Any) -> Path:
     """A tied Llama with weights of its own."""
     tokenizer = words_tokenizer([*PROMPT.split(), *vocabulary(WORLD)], CONTEXT)
-    llama = new_llama(Model.model_validate({**MODEL, "init_seed": seed, **changes}), tokenizer)
+    llama = new_llama(NewModel.model_validate({**MODEL, "init_seed": seed, **changes}), tokenizer)
     with torch.no_grad():
         for weight in llama.parameters():
             weight.mul_(6.0)

@@ -15,7 +15,7 @@ def test_a_base_tells_what_it_read(tmp_path: Path) -> None:
     loaded = models.load(tmp_path)
     assert 4000 <= summary["n_tokens"] < 4000 + MODEL["context"]
     assert summary["vocabulary"] == len(loaded.tokenizer)
-    assert summary["n_parameters"] == sum(weight.numel() for weight in loaded.llama.parameters())
+    assert summary["n_parameters"] == sum(weight.numel() for weight in loaded.model.parameters())
 
 
 def test_reading_changes_the_weights_and_the_tokenizer_stays(tmp_path: Path, inputs: dict[str, Path]) -> None:
@@ -29,7 +29,7 @@ def test_reading_changes_the_weights_and_the_tokenizer_stays(tmp_path: Path, inp
 def test_the_base_knows_every_word_of_the_prompt_and_of_the_pool(inputs: dict[str, Path]) -> None:
     loaded = models.load(inputs["base"])
     tokenizer = loaded.tokenizer
-    assert max(tokenizer.get_vocab().values()) < loaded.llama.config.vocab_size
+    assert max(tokenizer.get_vocab().values()) < loaded.model.config.vocab_size
     for problem in items(source("test", 10)):
         asked = MODEL["prompt"].format(query=problem.query)
         assert tokenizer.unk_token_id not in tokenizer(f"{asked} {problem.response}")["input_ids"]

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from experiments import model as models
 from experiments.batches import Batch, Example, ShuffledBatches, collate
-from experiments.encode import Text, encode
+from experiments.encode import Reading, Text, encode
 from orchestrator.refusal import Refused
 
 TOKENIZER = models.words_tokenizer(["->", "one", "two", "three"], 8)
+READING = Reading(TOKENIZER, "{query} ->", 8)
 
 
 def example(name: int, length: int) -> Example:
@@ -73,9 +74,8 @@ def test_only_the_tokens_after_the_prompt_count() -> None:
 
 
 def test_a_text_is_its_prompt_its_response_and_the_end() -> None:
-    given_text, drill = encode(
-        [Text("r", "one two", "three"), Text("d", "", "one")], TOKENIZER, "{query} ->", 8
-    )
+    texts = [Text("r", "one two", "three"), Text("d", "", "one")]
+    given_text, drill = encode(texts, READING).examples
     assert TOKENIZER.convert_ids_to_tokens(list(given_text.tokens)) == ["one", "two", "->", "three", "</s>"]
     assert given_text.n_prompt == 3
     assert (len(drill.tokens), drill.n_prompt) == (2, 0)
@@ -83,9 +83,9 @@ def test_a_text_is_its_prompt_its_response_and_the_end() -> None:
 
 def test_a_text_that_fills_the_context_is_taken_and_one_longer_is_refused_by_name() -> None:
     fits = Text("fits", "one two", "three " * 5)
-    assert len(encode([fits], TOKENIZER, "{query} ->", 8)[0].tokens) == 9
+    assert len(encode([fits], READING).examples[0].tokens) == 9
     with pytest.raises(Refused, match=r"row r7 has 3 tokens of prompt and 6 of response.*context of 8"):
-        encode([fits, Text("r7", "one two", "three " * 6)], TOKENIZER, "{query} ->", 8)
+        encode([fits, Text("r7", "one two", "three " * 6)], READING)
 
 
 @given(st.lists(st.integers(2, 30), min_size=1, max_size=12), st.integers(1, 15))

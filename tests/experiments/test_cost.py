@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from experiments.cost import costs
+from experiments.cost import answer
 from experiments.model import new_llama, words_tokenizer
 from experiments.world import vocabulary
-from orchestrator.specs import Model, World
+from orchestrator.specs import NewModel, World
 
 WORLD = {"seed": 0, "n_units": 2000, "n_everyday_units": 64, "zipf_alpha": 1.0, "zipf_offset": 6.0}
 GIVEN = {"kind": "symbolic", "world": WORLD, "part": "seed", "n_items": 400}
@@ -30,7 +30,9 @@ MODEL = {
 def n_parameters() -> int:
     """Of the miniature's base, as it is really built."""
     tokenizer = words_tokenizer(["->", *vocabulary(World.model_validate(WORLD))], 64)
-    llama = new_llama(Model.model_validate({**MODEL, "name": "mini", "pretrain": None}), tokenizer)
+    llama = new_llama(
+        NewModel.model_validate({**MODEL, "kind": "new", "name": "mini", "pretrain": None}), tokenizer
+    )
     return sum(weight.numel() for weight in llama.parameters())
 
 
@@ -58,7 +60,7 @@ def completions(**spec: Any) -> dict[str, Any]:
 
 
 def cost(artifact: dict[str, Any]) -> dict[str, Any]:
-    [one] = costs([artifact])
+    [one] = answer([artifact], {})["costs"]
     return one
 
 
@@ -66,7 +68,7 @@ def test_a_base_has_the_parameters_of_its_formula(n_parameters: int) -> None:
     assert cost(BASE)["flops"] == 6 * n_parameters * 930_000
     assert cost(BASE)["bytes"] > 4 * n_parameters
     unread = described("base", {"model": {**MODEL, "pretrain": None}, "world": WORLD})
-    assert cost(unread) == {"tokens": 0, "flops": 0.0, "bytes": 4 * n_parameters}
+    assert cost(unread) == {"tokens": 0, "flops": 0.0, "bytes": 4 * n_parameters, "memory": None}
 
 
 def test_training_costs_what_its_budget_says(n_parameters: int) -> None:
@@ -99,6 +101,6 @@ def test_costs_come_in_the_order_of_the_artifacts() -> None:
     record = described("record", {"source": TABLE}, None, completions=completions(likelihood=True))
     table = described("pool", {"seed": TABLE, "strategy": {"kind": "seed", "name": "seed"}})
     artifacts = [record, BASE, table, checkpoint(128)]
-    assert costs(artifacts) == [cost(artifact) for artifact in artifacts]
+    assert answer(artifacts, {})["costs"] == [cost(artifact) for artifact in artifacts]
     assert cost(record)["flops"] == cost(table)["flops"] == 0.0
     assert cost(record)["bytes"] > 0

@@ -14,24 +14,26 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.encode import Text, encode
+from experiments.encode import Reading, Text, encode
 from experiments.generate import Generation
 from experiments.inference.engine import Decoding, Limit, Question, batches
 from experiments.inference.held import Held
 from experiments.inference.proof import PROOF
 from experiments.inference.reference import Transformers
-from experiments.inference.weights import read_tokenizer
+from experiments.inference.weights import read_weights
 from experiments.model import Pretrained, new_llama, save, words_tokenizer
+from experiments.pretrained import read_tokenizer
 from experiments.record import make_record
 from experiments.sources import read_hashed
 from experiments.world import vocabulary
 from orchestrator.refusal import Refused
-from orchestrator.specs import Model, World
+from orchestrator.specs import NewModel, World
 from tests.experiments.training import beside
 
 WORLD = {"seed": 0, "n_units": 40, "n_everyday_units": 8, "zipf_alpha": 1.0, "zipf_offset": 6.0}
 TEST = {"kind": "symbolic", "world": WORLD, "part": "test", "n_items": 12}
 MODEL = {
+    "kind": "new",
     "name": "tiny",
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -66,7 +68,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     torch.set_num_threads(1)
     tokenizer = words_tokenizer(["->", *vocabulary(World.model_validate(WORLD))], 64)
-    llama = new_llama(Model.model_validate(MODEL), tokenizer)
+    llama = new_llama(NewModel.model_validate(MODEL), tokenizer)
     with torch.no_grad():
         for weight in llama.parameters():
             weight.mul_(12.0)
@@ -76,7 +78,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(weights: Path) -> Transformers:
-    return Transformers(weights, read_tokenizer(weights), "float32")
+    return Transformers(read_weights(weights, None), read_tokenizer(weights), "float32")
 
 
 def tokens(engine: Transformers, texts: Sequence[str]) -> list[list[int]]:
@@ -110,13 +112,13 @@ def test_a_batch_answers_as_one_prompt_alone_does(
 ) -> None:
     prompts = [prompt for prompt, _ in pairs]
     tokenizer = read_tokenizer(weights)
-    engine = Transformers(weights, tokenizer, "float32")
+    engine = Transformers(read_weights(weights, None), tokenizer, "float32")
     said = Counter(token for answer, _ in greedy(engine, prompts) for token in answer)
     # This model has hardly learnt to end, so a word that it says now and then ends an answer besides.
     end = min(said, key=lambda token: abs(said[token] - len(prompts) // 2))
     ends = {tokenizer.eos_token_id, end}
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
-    engine = Transformers(weights, tokenizer, "float32")
+    engine = Transformers(read_weights(weights, None), tokenizer, "float32")
     answers = greedy(engine, prompts)
     for prompt, (answer, ended) in zip(prompts, answers, strict=True):
         row = list(prompt)
@@ -186,7 +188,7 @@ def test_prompts_and_references_are_the_tokens_of_training(
 ) -> None:
     problems = read_hashed(TEST, {})
     texts = [Text("", *row) for row in zip(problems.queries, problems.responses, strict=True)]
-    trained = encode(texts, engine.tokenizer, "{query} ->", 64)
+    trained = encode(texts, Reading(engine.tokenizer, "{query} ->", 64)).examples
     for example, (prompt, reference) in zip(trained, pairs, strict=True):
         assert list(example.tokens) == [*prompt, *reference, engine.tokenizer.eos_token_id]
         assert example.n_prompt == len(prompt)

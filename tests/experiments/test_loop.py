@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from experiments import model as models
 from experiments.batches import ShuffledBatches
-from experiments.encode import Text, encode
+from experiments.encode import Reading, Text, encode
 from experiments.keeper import Keeper
+from experiments.learner import of_new
 from experiments.loop import NotFiniteError, Recipe, fit, rate
 from experiments.training import Step
-from orchestrator.specs import Model
+from orchestrator.specs import NewModel
 from tests.experiments.training import MODEL, beside, quiet
 
 RECIPE = Recipe(
@@ -52,15 +53,15 @@ class Learner:
 
     def fit(self, recipe: Recipe, n_parts: int = 1) -> list[Step]:
         keeper = Keeper(beside(self.folder), "a learner", quiet)
-        return fit(self.llama, self.batches, recipe, quiet, keeper, n_parts)
+        return fit(of_new(self.llama), self.batches, recipe, quiet, keeper, n_parts)
 
 
 @pytest.fixture
 def learner(tmp_path: Path) -> Learner:
     tokenizer = models.words_tokenizer(["->", *"abcdefgh"], 16)
-    model = Model.model_validate({**MODEL, "name": "tiny", "context": 16, "pretrain": None})
+    model = NewModel.model_validate({**MODEL, "kind": "new", "name": "tiny", "context": 16, "pretrain": None})
     texts = [Text(letter, letter, f"{letter} {letter}") for letter in "abcdefgh"]
-    examples = encode(texts, tokenizer, "{query} ->", 16)
+    examples = encode(texts, Reading(tokenizer, "{query} ->", 16)).examples
     return Learner(models.new_llama(model, tokenizer), ShuffledBatches(examples, 4, [], 0, 0), tmp_path)
 
 

@@ -7,9 +7,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from experiments import model as models
 from experiments.llama import answer_logits, rotation
 from experiments.model import Pretrained
-from orchestrator.specs import Model
+from orchestrator.specs import NewModel
 
-TINY = Model(
+TINY = NewModel(
+    kind="new",
     name="tiny",
     hidden_size=16,
     intermediate_size=40,
@@ -32,7 +33,7 @@ def made() -> Pretrained:
 
 
 def weights(pretrained: Pretrained) -> dict[str, torch.Tensor]:
-    return dict(pretrained.llama.state_dict())
+    return dict(pretrained.model.state_dict())
 
 
 def test_a_folder_is_what_plain_transformers_loads(made: Pretrained, tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_a_folder_is_what_plain_transformers_loads(made: Pretrained, tmp_path: P
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     tokens = tokenizer("sam has 17 -> 9", return_tensors="pt")["input_ids"]
     assert tokens.tolist() == [made.tokenizer("sam has 17 -> 9")["input_ids"]]
-    assert torch.equal(llama(tokens).logits, made.llama(tokens).logits)
+    assert torch.equal(llama(tokens).logits, made.model(tokens).logits)
     assert type(llama).__name__ == "LlamaForCausalLM"
 
 
@@ -70,7 +71,7 @@ def test_weights_depend_on_the_seed_and_on_nothing_else(made: Pretrained) -> Non
     again = models.new_llama(TINY, made.tokenizer)
     other = models.new_llama(TINY.model_copy(update={"init_seed": 1}), made.tokenizer)
     assert all(torch.equal(again.state_dict()[name], weight) for name, weight in weights(made).items())
-    assert not torch.equal(other.lm_head.weight, made.llama.lm_head.weight)
+    assert not torch.equal(other.lm_head.weight, made.model.lm_head.weight)
 
 
 def test_making_a_model_leaves_the_global_generator_alone(made: Pretrained) -> None:
@@ -80,9 +81,9 @@ def test_making_a_model_leaves_the_global_generator_alone(made: Pretrained) -> N
 
 
 def test_weights_start_with_the_standard_deviation_named(made: Pretrained) -> None:
-    embeddings = made.llama.model.embed_tokens.weight
+    embeddings = made.model.model.embed_tokens.weight
     assert embeddings.std().item() == pytest.approx(models.INIT_STD, rel=0.1)
-    assert embeddings is made.llama.lm_head.weight
+    assert embeddings is made.model.lm_head.weight
 
 
 def test_every_number_below_a_hundred_is_one_token(made: Pretrained, tmp_path: Path) -> None:
@@ -128,14 +129,14 @@ def test_a_token_of_byte_pairs_holds_one_digit_at_most() -> None:
 def test_logits_for_answers_are_those_of_the_model(made: Pretrained) -> None:
     # Weights of a trained size: with those of the start, attention hardly matters.
     with torch.no_grad():
-        for weight in made.llama.parameters():
+        for weight in made.model.parameters():
             weight.mul_(8.0)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(4, 100, (3, 12), generator=generator)
     tokens[1, 7:] = made.tokenizer.pad_token_id
     answers = torch.tensor([4, 5, 11, 12 + 3, 12 + 6, 24, 35])
-    ours = answer_logits(made.llama, tokens, answers, rotation(made.llama))
-    theirs = torch.cat([made.llama(tokens[:1]).logits, made.llama(tokens[1:]).logits]).flatten(0, 1)
+    ours = answer_logits(made.model, tokens, answers, rotation(made.model))
+    theirs = torch.cat([made.model(tokens[:1]).logits, made.model(tokens[1:]).logits]).flatten(0, 1)
     torch.testing.assert_close(ours, theirs[answers], rtol=1e-4, atol=1e-5)
-    alone = made.llama(tokens[1:2, :7]).logits[0, 6]
+    alone = made.model(tokens[1:2, :7]).logits[0, 6]
     torch.testing.assert_close(ours[4], alone, rtol=1e-4, atol=1e-5)

@@ -44,6 +44,7 @@ def request(inputs: dict[str, Path], tmp_path: Path, save_every: float = 60.0) -
         "state": str(tmp_path / "state"),
         "save_every": save_every,
         "micro_batches": 1,
+        "compute": {},
     }
 
 

@@ -59,14 +59,8 @@ class Server:
 
     def make(self, kind: str, spec: dict[str, Any], into: Path, **more: Any) -> None:
         """Ask for an artifact whose state lies beside it."""
-        request = {
-            "inputs": {},
-            "places": {},
-            "save_every": 60.0,
-            "micro_batches": 1,
-            "inference": {},
-            **more,
-        }
+        request = {"inputs": {}, "places": {}, "save_every": 60.0, "micro_batches": 1, "compute": {}, **more}
+        request["inference"] = {}
         request["state"] = str(into) + ".state"
         self.send(ask="make", kind=kind, spec=spec, into=str(into), **request)
 
@@ -114,7 +108,7 @@ def test_questions_are_answered_in_turn(server: Server, tmp_path: Path) -> None:
     size = server.ask(ask="size", spec=POOL, places={})["result"]
     assert size == {"n_rows": 12, "n_sources": 12, "n_queries": 12}
     described = {"kind": "pool", "spec": POOL, "inputs": {}}
-    [cost] = server.ask(ask="cost", artifacts=[described])["result"]["costs"]
+    [cost] = server.ask(ask="cost", artifacts=[described], compute={})["result"]["costs"]
     assert cost["tokens"] == 0
     server.make("pool", POOL, tmp_path)
     assert server.answer()["result"].items() >= size.items()

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from experiments import model as models
+from experiments.batches import Example, ShuffledBatches
 from experiments.text import row_id
 from experiments.train import n_steps
 from experiments.world import Row, items
@@ -38,6 +39,8 @@ def test_a_checkpoint_is_a_folder_with_its_subset_and_its_course(
     assert course["step"].to_pylist() == list(range(1, 9))
     assert summary == {
         "n_rows": 16,
+        "n_dropped": 0,
+        "n_truncated": 0,
         "n_steps": 8,
         "n_tokens": sum(course["n_tokens"].to_pylist()),
         "final_loss": course["loss"][-1].as_py(),
@@ -119,8 +122,10 @@ def test_a_row_longer_than_the_context_is_refused_by_name(inputs: dict[str, Path
         ("epochs", 0.001, 16, 1),
         ("steps", 7.0, 1000, 7),
         ("examples", 10.0, 1000, 3),
+        ("tokens", 17.0, 1000, 3),
     ],
 )
 def test_the_budget_says_how_many_steps(unit: str, value: float, n_examples: int, expected: int) -> None:
     train = Train.model_validate({**TRAIN, "budget": {"unit": unit, "value": value}})
-    assert n_steps(train, n_examples) == expected
+    batches = ShuffledBatches([Example((1, 2), 1)] * n_examples, train.batch_size, [], 0, 0)
+    assert n_steps(train, batches) == expected

@@ -104,7 +104,7 @@ def made_base(
     inputs: dict[str, Path], into: Path, spec: dict[str, Any], resumption: Resumption | None = None
 ) -> dict[str, Any]:
     into.mkdir(exist_ok=True)
-    return make_base(spec, inputs, into, quiet, resumption or beside(into))
+    return make_base(spec, inputs, into, quiet, {}, resumption or beside(into))
 
 
 def beside(into: Path, save_every: float = 60.0) -> Resumption:

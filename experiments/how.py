@@ -1,0 +1,20 @@
+"""How training uses a device: nothing of it enters a key, and it moves a number in its last bits at most."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class How:
+    """Memory against time. `micro_batches` grows by itself where a GPU runs out of memory."""
+
+    micro_batches: int = 1  # parts that a batch is taken in
+    rows_at_once: int | None = None  # the most rows of such a part
+    gradient_checkpointing: bool = False
+    attention: str = "sdpa"
+
+    def n_parts(self, batch_size: int) -> int:
+        """In how many parts a batch goes through the model."""
+        return self.micro_batches * -(-batch_size // (self.rows_at_once or batch_size))
+
+
+AS_IT_IS = How()
