@@ -5,9 +5,12 @@ from typing import Any
 
 import torch
 
+from experiments import checkpoint
+from experiments.lora import save_adapters, with_adapters
 from experiments.model import Pretrained, new_llama, save, words_tokenizer
+from experiments.pretrained import copy_tokenizer
 from experiments.world import vocabulary
-from orchestrator.specs import NewModel
+from orchestrator.specs import Lora, NewModel
 from tests.experiments.training import WORLD
 
 CONTEXT = 256
@@ -47,4 +50,19 @@ def write_checkpoint(folder: Path, seed: int, **changes: Any) -> Path:
         for weight in llama.parameters():
             weight.mul_(6.0)
     save(Pretrained(llama, tokenizer), folder)
+    return folder
+
+
+def write_adapters(base: Path, folder: Path) -> Path:
+    """Adapters that change every answer of their base."""
+    folder.mkdir()
+    lora = Lora(rank=4, alpha=8, dropout=0.0, targets="all-linear")
+    model = with_adapters(checkpoint.read(base, "float32", None), lora)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(0.0, 0.3, generator=generator)
+    save_adapters(model, folder)
+    copy_tokenizer(base, folder)
     return folder

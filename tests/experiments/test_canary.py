@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from experiments.inference.weights import read_weights
 from experiments.pretrained import read_tokenizer
 from orchestrator.refusal import Refused
 from orchestrator.settings import Inference
-from tests.experiments.checkpoints import write_checkpoint
+from tests.experiments.checkpoints import write_adapters, write_checkpoint
 
 
 class Engine:
@@ -71,9 +72,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Engine]:
     return found
 
 
-def asked(folder: Path, held: Held, context: int = 64) -> Mapping[str, Any]:
+def asked(folder: Path, held: Held, context: int = 64, base: Path | None = None) -> Mapping[str, Any]:
     """The proof that these weights answer."""
-    weights, tokenizer = read_weights(folder, None), read_tokenizer(folder)
+    weights, tokenizer = read_weights(folder, base), read_tokenizer(folder)
     wish = Wish(weights, tokenizer, "vllm", "float32", context, Inference())
     return engine_for(wish, held, folder.parent / "scratch")[1]
 
@@ -141,6 +142,25 @@ def test_other_numbers_than_the_reference_has_are_refused(
 def off(engine: Engine) -> Engine:
     engine.off = 0.002
     return engine
+
+
+def test_adapters_answer_with_their_base_and_where_they_do_not_that_is_refused(
+    folders: list[Path], started: list[Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters = write_adapters(folders[0], tmp_path / "adapters")
+    held = Held()
+    plain = asked(folders[0], held)
+    proof = asked(adapters, held, base=folders[0])
+    assert proof["proof"] == "swapped in"
+    assert proof["sha256"].keys() == {"adapter_model.safetensors", "model.safetensors"}
+    assert proof["sha256"].items() > plain["sha256"].items()
+    assert not list((tmp_path / "scratch").iterdir())
+    # An engine that is given the base without its adapters, and says nothing of it.
+    monkeypatch.setattr(engines, "_readable", lambda wish, *_: nullcontext(wish.weights.base))
+    with pytest.raises(Refused, match="computes other numbers than transformers"):
+        asked(adapters, Held(), base=folders[0])
+    with pytest.raises(Refused, match="holds adapters, which need the base"):
+        asked(adapters, Held())
 
 
 def test_what_is_not_a_number_convinces_nobody(folders: list[Path]) -> None:

@@ -13,7 +13,7 @@ from experiments.inference.engine import Limit
 from experiments.inference.held import Held
 from experiments.resume import Paused, Resumption
 from orchestrator.refusal import Refused
-from tests.experiments.checkpoints import SPEC, write_checkpoint
+from tests.experiments.checkpoints import SPEC, write_adapters, write_checkpoint
 from tests.experiments.interrupting import AfterLooks
 
 pytestmark = [
@@ -42,7 +42,7 @@ class Study:
         self.n_made = 0
 
     def completed(
-        self, weights: Path, resumption: Resumption | None = None, **more: Any
+        self, weights: Path, resumption: Resumption | None = None, base: Path | None = None, **more: Any
     ) -> tuple[dict[str, Any], Rows]:
         """The summary and the rows of completions by vLLM, unless another engine is asked for."""
         self.n_made += 1
@@ -50,7 +50,8 @@ class Study:
         into.mkdir()
         spec = {**SPEC, "engine": "vllm", **more}
         resumption = resumption or Resumption(into / "state", 60.0)
-        summary = self.generation.make(spec, {"weights": weights}, into, silent, {}, resumption)
+        inputs = {"weights": weights} if base is None else {"weights": weights, "base": base}
+        summary = self.generation.make(spec, inputs, into, silent, {}, resumption)
         return summary, pq.read_table(into / "completions.parquet").to_pylist()
 
     def referred(self, weights: Path, **more: Any) -> Rows:
@@ -202,6 +203,17 @@ def test_another_architecture_among_the_checkpoints_gets_an_engine_of_its_own(st
     summary, rows = study.completed(wider, likelihood=False)
     assert (summary["weights"]["proof"], summary["weights"]["swap_failed"]) == ("fresh engine", None)
     assert n_same(rows, study.referred(wider, likelihood=False)) >= 39
+
+
+def test_adapters_are_swapped_in_with_their_base(study: Study) -> None:
+    base = study.checkpoints[0]
+    adapters = write_adapters(base, study.folder / "adapters")
+    study.completed(base, likelihood=False)
+    summary, rows = study.completed(adapters, base=base)
+    assert summary["weights"]["proof"] == "swapped in"
+    expected = study.referred(adapters, base=base)
+    assert n_same(rows, expected) >= 39
+    assert n_same(rows, study.referred(base)) < 20
 
 
 def test_a_context_that_vllm_cannot_serve_is_refused(study: Study) -> None:
