@@ -191,7 +191,7 @@ class SlurmRun:
             attempts = self.saved.ledger.attempts.of(artifact.key) if artifact.key in tried else []
             return resources_for(artifact.kind, models[artifact.key], triage.adjustments(attempts))
 
-        for batch in packing.jobs(self.cluster, missing, resources_of, self.saved.seconds):
+        for batch in packing.jobs(self.cluster, missing, resources_of, self.saved.seconds, models):
             left = list(batch.elements)
             while left:
                 left = left[self._submit_some(self._limits.allowed(batch.resources), left) :]

@@ -196,6 +196,11 @@ class Planner:
                 "dtype": cell.evaluate.dtype,
                 "context": cell.model.context,
             }
+            # What a greedy study does not say keeps its keys as they were.
+            if benchmark.stop:
+                asked["stop"] = list(benchmark.stop)
+            if cell.evaluate.sampling:
+                asked["sampling"] = cell.evaluate.sampling.model_dump(mode="json")
             answers = {
                 "version": versions["record"],
                 "grader": versions["grader"],

@@ -217,14 +217,27 @@ class Benchmark(Spec):
     answer: AnswerRule
     prompt: Prompt | None = None  # None: the model's own
     max_new_tokens: Count
+    stop: Annotated[
+        tuple[str, ...], Field(strict=False)
+    ] = ()  # texts that end an answer, as the end token does
     likelihood: bool  # also the likelihood of the reference solutions
+
+
+class Sampling(Spec):
+    """Several answers to each item, drawn; the seed of an item's draws depends on its id and on this one."""
+
+    n: Count
+    temperature: Rate
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)]
+    seed: Seed
 
 
 class Evaluate(Spec):
     """What a checkpoint is asked, and by which engine."""
 
-    engine: Literal["transformers"]
+    engine: Literal["transformers", "vllm"]
     dtype: Literal["float32", "bfloat16"]
+    sampling: Sampling | None = None  # None: one answer, greedy
     benchmarks: dict[str, Benchmark]
 
 
