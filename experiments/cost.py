@@ -104,7 +104,7 @@ def _n_rows(pool: Described) -> int:
     strategy = pool["spec"]["strategy"]
     if pool.get("summary"):
         return int(pool["summary"]["n_rows"])
-    if strategy["kind"] == "symbolic":
+    if "rows" in strategy:
         return int(strategy["rows"])
     source = pool["spec"]["seed"] if strategy["kind"] == "seed" else strategy["source"]
     return int(source.get("n_items", TABLE_ROWS))

@@ -108,7 +108,7 @@ class Planner:
 
     def _pool_size(self, pool: Artifact, unit: str) -> int:
         strategy = pool.spec["strategy"]
-        if strategy["kind"] == "symbolic" and unit == "examples":
+        if strategy["kind"] in ("symbolic", "annotated") and unit == "examples":
             return int(strategy["rows"])  # the generator gives exactly these, or refuses
 
         def size() -> dict[str, int]:

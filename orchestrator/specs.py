@@ -94,6 +94,15 @@ class SymbolicStrategy(Spec):
     generator_seed: Seed
 
 
+class AnnotatedStrategy(Spec):
+    """Other numbers in problems whose solutions annotate each calculation, `48/2=<<48/2=24>>24`."""
+
+    kind: Literal["annotated"]
+    name: str
+    rows: Count
+    generator_seed: Seed
+
+
 class TableStrategy(Spec):
     """An augmented set that exists already."""
 
@@ -102,7 +111,9 @@ class TableStrategy(Spec):
     source: TableSource
 
 
-Strategy = Annotated[SeedStrategy | SymbolicStrategy | TableStrategy, Field(discriminator="kind")]
+Strategy = Annotated[
+    SeedStrategy | SymbolicStrategy | AnnotatedStrategy | TableStrategy, Field(discriminator="kind")
+]
 
 
 class Subset(Spec):
