@@ -1,31 +1,29 @@
 """Make a pool: everything one strategy can offer, without duplicates and without benchmark items."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from itertools import islice
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from experiments.offers import Candidate, Offer, offer
-from experiments.sieve import Sieve, spelling
-from experiments.sources import read_hashed
+from experiments import poolfile
+from experiments.contamination import Tested, overlaps
+from experiments.near import near_duplicates
+from experiments.offers import Offer, offer
+from experiments.sieve import Counted, Sieve
+from experiments.sources import Problems, read_hashed
 from orchestrator.refusal import Refused
-from orchestrator.specs import Strategy, SymbolicStrategy
+from orchestrator.specs import Filters
 
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("row_id", "source_id", "strategy", "operation")),
-        ("path", pa.int64()),
-        *((name, pa.string()) for name in ("query", "response", "generator")),
-    ]
-)
-# Rows in memory at a time, and in a group of the file.
-BATCH = 32_768
-# GSM8K in a byte-pair vocabulary of 2,048 entries; the world's words are counted instead.
-CHARACTERS_PER_TOKEN = 2.5
+
+@dataclass(frozen=True)
+class _Made:
+    """A pool's file, and what there is to say about it."""
+
+    size: Mapping[str, int]
+    n_tokens: float
+    removed: Mapping[str, int]
+    notes: Mapping[str, Mapping[str, int]]  # of whoever made the rows
 
 
 def make_pool(
@@ -37,77 +35,87 @@ def make_pool(
 ) -> dict[str, Any]:
     """Write `pool.parquet` and return its summary. Raises Refused where nothing is left, and says why."""
     assert not inputs, "a pool is made from sources alone"
-    offered, sieve = _offer(spec, places)
-    path, n_tokens = into / "pool.parquet", 0.0
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as file:
-        for rows in _batches(sieve.kept(offered.rows)):
-            file.write_table(_table(offered.strategy, rows))
-            n_tokens += _n_tokens(offered.strategy, rows)
-            progress(0.5, f"{sieve.size['n_rows']} rows")
-    _refuse_nothing(offered, sieve)
-    if sieve.spellings:
-        _respell(path, sieve.spellings)
-    summary = {**sieve.size, "n_tokens_estimate": round(n_tokens), "removed": dict(sieve.removed)}
-    return summary | {name: dict(note) for name, note in offered.notes.items()}
+    benchmarks, path = _benchmarks(spec, places), into / "pool.parquet"
+    made = _made(spec, places, benchmarks, path, progress)
+    progress(0.9, "comparing with benchmarks")
+    queries = (query for batch in poolfile.batches(path, ["query"]) for query in batch["query"].to_pylist())
+    met = overlaps(queries, {benchmark.name: Tested(benchmark.queries) for benchmark in benchmarks})
+    return {
+        **made.size,
+        "n_tokens_estimate": round(made.n_tokens),
+        "removed": dict(made.removed),
+        "overlaps": {name: asdict(overlap) for name, overlap in met.items()},
+        **{name: dict(note) for name, note in made.notes.items()},
+    }
 
 
 def size(spec: Mapping[str, Any], places: Mapping[str, Any]) -> dict[str, int]:
-    """What the pool will hold, without writing anything; refuses what `make_pool` would refuse."""
-    offered, sieve = _offer(spec, places)
-    for _ in sieve.kept(offered.rows):
-        pass
+    """What the pool will hold, without leaving anything; refuses what `make_pool` would refuse."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pool.parquet"
+        return dict(_made(spec, places, _benchmarks(spec, places), path, lambda done, note: None).size)
+
+
+def _benchmarks(spec: Mapping[str, Any], places: Mapping[str, Any]) -> list[Problems]:
+    return [read_hashed(source, places) for source in spec["decontaminate"]]
+
+
+def _made(
+    spec: Mapping[str, Any],
+    places: Mapping[str, Any],
+    benchmarks: Sequence[Problems],
+    path: Path,
+    progress: Callable[[float, str], None],
+) -> _Made:
+    offered = offer(spec, benchmarks, places)
+    filters: Filters = getattr(offered.strategy, "filters", Filters())
+    sieve = Sieve(benchmarks, filters)
+    rows = sieve.kept(offered.rows)
+    n_tokens = poolfile.write(path, offered.strategy, rows, lambda n: progress(0.5, f"{n} rows"))
     _refuse_nothing(offered, sieve)
-    return sieve.size
+    if sieve.spellings:
+        poolfile.respell(path, sieve.spellings)
+    size, removed = sieve.size, dict(sieve.removed)
+    if filters.near_duplicates is not None:
+        progress(0.7, "looking for near-duplicates")
+        size = _without_near_duplicates(path, filters.near_duplicates)
+        removed["near duplicate"] = sieve.size["n_rows"] - size["n_rows"]
+        n_tokens *= size["n_rows"] / sieve.size["n_rows"]
+    return _Made(size, n_tokens, removed, offered.notes)
 
 
-def _offer(spec: Mapping[str, Any], places: Mapping[str, Any]) -> tuple[Offer, Sieve]:
-    benchmarks = [read_hashed(source, places) for source in spec["decontaminate"]]
-    return offer(spec, benchmarks, places), Sieve(benchmarks)
+def _without_near_duplicates(path: Path, threshold: float) -> dict[str, int]:
+    """Leave out all rows of queries like an earlier one; what is left."""
+    queries: dict[str, None] = {}
+    for batch in poolfile.batches(path, ["query"]):
+        queries.update(dict.fromkeys(batch["query"].to_pylist()))
+    texts = list(queries)
+    flags = near_duplicates(texts, threshold)
+    left_out = {text for text, flag in zip(texts, flags.tolist(), strict=True) if flag}
+    counted = Counted()
 
+    def stays(row: Mapping[str, Any]) -> bool:
+        if row["query"] in left_out:
+            return False
+        counted.add(row["source_id"], row["query"])
+        return True
 
-def _batches(rows: Iterator[Candidate]) -> Iterator[list[Candidate]]:
-    while batch := list(islice(rows, BATCH)):
-        yield batch
-
-
-def _table(strategy: Strategy, rows: Sequence[Candidate]) -> pa.Table:
-    constants = {"strategy": strategy.name, "generator": strategy.kind}
-    return pa.Table.from_pylist([{**asdict(row), **constants} for row in rows], SCHEMA)
-
-
-def _respell(path: Path, spellings: Mapping[int, Candidate]) -> None:
-    """Write the file again, with other spellings where they come first in order."""
-    aside = path.with_suffix(".respelt")
-    with pq.ParquetFile(path) as before, pq.ParquetWriter(aside, SCHEMA, compression="zstd") as after:
-        place = 0
-        for batch in before.iter_batches(BATCH):
-            rows = batch.to_pylist()
-            for index in range(len(rows)):
-                if (rival := spellings.get(place + index)) is not None:
-                    rows[index] = _first(rows[index], rival)
-            after.write_table(pa.Table.from_pylist(rows, SCHEMA))
-            place += len(rows)
-    aside.replace(path)
-
-
-def _first(row: dict[str, Any], rival: Candidate) -> dict[str, Any]:
-    own = Candidate(**{name: row[name] for name in Candidate.__dataclass_fields__})
-    return {**row, **asdict(min(own, rival, key=spelling))}
+    poolfile.rewrite(path, lambda place, row: row if stays(row) else None)
+    return counted.size
 
 
 def _refuse_nothing(offered: Offer, sieve: Sieve) -> None:
     if sieve.size["n_rows"]:
         return
-    found = " and ".join(f"{n} items of {name}" for name, n in sieve.hit.items())
-    contains = f"contains nothing but {found}" if sieve.hit else "contains nothing but empty rows"
+    found = [f"{n} items of {name}" for name, n in sieve.hit.items()]
+    found += [
+        f"{n} rows with '{reason}'"
+        for reason, n in sieve.removed.items()
+        if n and reason not in ("benchmark", "empty")
+    ]
+    contains = " and ".join(found) or "empty rows"
     raise Refused(
-        f"the pool of strategy '{offered.strategy.name}' {contains} ({sum(sieve.removed.values())} rows "
-        "removed); check that its source is training data and not a benchmark"
+        f"the pool of strategy '{offered.strategy.name}' contains nothing but {contains} "
+        f"({sum(sieve.removed.values())} rows removed); "
+        "check that its source is training data and not a benchmark"
     )
-
-
-def _n_tokens(strategy: Strategy, rows: Iterable[Candidate]) -> float:
-    """An estimate before any tokenizer exists."""
-    if isinstance(strategy, SymbolicStrategy):
-        return sum(len(row.query.split()) + len(row.response.split()) for row in rows)
-    return sum(len(row.query) + len(row.response) for row in rows) / CHARACTERS_PER_TOKEN

@@ -20,6 +20,9 @@ Operation = Literal["numbers", "fractions", "concepts", "conditional", "complexi
 Operations = Annotated[tuple[Operation, ...], Field(strict=False, min_length=1)]
 
 
+AnswerRule = Literal["gsm8k", "math"]
+
+
 class World(Spec):
     """The symbolic world of the miniature: word problems that hinge on long-tailed hidden facts."""
 
@@ -103,12 +106,23 @@ class AnnotatedStrategy(Spec):
     generator_seed: Seed
 
 
+class Filters(Spec):
+    """What a row must be to stay in a pool; each may be off."""
+
+    answer: AnswerRule | None = None  # the response has a final answer that this rule can read
+    max_characters: Count | None = None  # of query and response together
+    equations: bool = False  # annotated calculations come to what they say
+    distinct_paths: bool = False  # of a query's responses by the same calculations only the first stays
+    near_duplicates: Share | None = None  # queries at least so similar (Jaccard, words in fives) are one
+
+
 class TableStrategy(Spec):
     """An augmented set that exists already."""
 
     kind: Literal["table"]
     name: str
     source: TableSource
+    filters: Filters = Filters()
 
 
 Strategy = Annotated[
@@ -172,9 +186,6 @@ class Train(Spec):
     betas: Annotated[tuple[float, float], Field(strict=False)]
     clip: Rate
     rehearsal: Annotated[int, Field(ge=0)]  # sequences of the base mixture added to each batch
-
-
-AnswerRule = Literal["gsm8k", "math"]
 
 
 class Benchmark(Spec):

@@ -15,7 +15,8 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _CARDINALS = {word: value for value, word in enumerate(_UNITS.split())}
 _CARDINALS |= {word: 10 * value for value, word in enumerate(_TENS.split(), 2)}
 _HUNDREDS = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
-_CARDINAL = "|".join(sorted((*_CARDINALS, *_HUNDREDS), key=len, reverse=True))
+NUMBER_WORDS = frozenset((*_CARDINALS, *_HUNDREDS))
+_CARDINAL = "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
 CARDINALS = re.compile(rf"\b(?:{_CARDINAL})(?:(?:-|\s+|\s+and\s+)(?:{_CARDINAL}))*\b", re.IGNORECASE)
 
 

@@ -62,7 +62,7 @@ def computes(step: Step) -> bool:
     """Whether the result is what the calculation comes to, within rounding of its last digit."""
     decimals = len(step.result.text.partition(".")[2])
     try:
-        return bool(abs(difference(step)) * 10**decimals <= 1)
+        return bool(abs(difference(step)) * 10**decimals <= Fraction(1, 2))
     except ZeroDivisionError:
         return False
 
