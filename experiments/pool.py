@@ -1,19 +1,22 @@
 """Make a pool: everything one strategy can offer, without duplicates and without benchmark items."""
 
+import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments import poolfile
 from experiments.contamination import Tested, overlaps
+from experiments.llm.request import n_requests
 from experiments.near import near_duplicates
-from experiments.offers import Offer, offer
+from experiments.offers import Making, Offer, offer, strategy_of
+from experiments.resume import Resumption
 from experiments.sieve import Counted, Sieve
 from experiments.sources import Problems, read_hashed
 from orchestrator.refusal import Refused
-from orchestrator.specs import Filters
+from orchestrator.specs import Filters, LlmStrategy
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class _Made:
     size: Mapping[str, int]
     n_tokens: float
     removed: Mapping[str, int]
-    notes: Mapping[str, Mapping[str, int]]  # of whoever made the rows
+    notes: Mapping[str, Mapping[str, Any]]  # of whoever made the rows
+    provenance: Mapping[str, Mapping[str, Any]]
 
 
 def make_pool(
@@ -32,14 +36,21 @@ def make_pool(
     into: Path,
     progress: Callable[[float, str], None],
     places: Mapping[str, Any],
+    resumption: Resumption,
 ) -> dict[str, Any]:
-    """Write `pool.parquet` and return its summary. Raises Refused where nothing is left, and says why."""
+    """Write `pool.parquet` and return its summary; how a model wrote each row is in `provenance.parquet`.
+
+    Raises Refused where nothing is left, and says why; Paused where a model still has to answer.
+    """
     assert not inputs, "a pool is made from sources alone"
-    benchmarks, path = _benchmarks(spec, places), into / "pool.parquet"
-    made = _made(spec, places, benchmarks, path, progress)
+    path = into / "pool.parquet"
+    making = Making(spec, places, _benchmarks(spec, places), resumption, progress)
+    made = _made(making, path)
+    if made.provenance:
+        poolfile.write_provenance(path, into / "provenance.parquet", made.provenance)
     progress(0.9, "comparing with benchmarks")
     queries = (query for batch in poolfile.batches(path, ["query"]) for query in batch["query"].to_pylist())
-    met = overlaps(queries, {benchmark.name: Tested(benchmark.queries) for benchmark in benchmarks})
+    met = overlaps(queries, {one.name: Tested(one.queries) for one in making.benchmarks})
     return {
         **made.size,
         "n_tokens_estimate": round(made.n_tokens),
@@ -50,38 +61,45 @@ def make_pool(
 
 
 def size(spec: Mapping[str, Any], places: Mapping[str, Any]) -> dict[str, int]:
-    """What the pool will hold, without leaving anything; refuses what `make_pool` would refuse."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "pool.parquet"
-        return dict(_made(spec, places, _benchmarks(spec, places), path, lambda done, note: None).size)
+    """What the pool will hold, without leaving anything; refuses what `make_pool` would refuse.
+
+    What a model will write nobody knows: its pool is taken to hold all that is asked for.
+    """
+    strategy = strategy_of(spec["strategy"], places)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        making = Making(spec, places, _benchmarks(spec, places), Resumption(folder, math.inf), _unheard)
+        if isinstance(strategy, LlmStrategy):
+            n_problems = len(making.seed)
+            n_queries, n_rows = n_requests(spec["strategy"], n_problems)
+            return {"n_rows": n_rows, "n_sources": n_problems, "n_queries": n_queries or n_problems}
+        return dict(_made(making, folder / "pool.parquet").size)
+
+
+def _unheard(done: float, note: str) -> None:
+    """Progress that nobody waits for."""
 
 
 def _benchmarks(spec: Mapping[str, Any], places: Mapping[str, Any]) -> list[Problems]:
     return [read_hashed(source, places) for source in spec["decontaminate"]]
 
 
-def _made(
-    spec: Mapping[str, Any],
-    places: Mapping[str, Any],
-    benchmarks: Sequence[Problems],
-    path: Path,
-    progress: Callable[[float, str], None],
-) -> _Made:
-    offered = offer(spec, benchmarks, places)
+def _made(making: Making, path: Path) -> _Made:
+    offered = offer(making)
     filters: Filters = getattr(offered.strategy, "filters", Filters())
-    sieve = Sieve(benchmarks, filters)
+    sieve = Sieve(making.benchmarks, filters)
     rows = sieve.kept(offered.rows)
-    n_tokens = poolfile.write(path, offered.strategy, rows, lambda n: progress(0.5, f"{n} rows"))
+    n_tokens = poolfile.write(path, offered.strategy, rows, lambda n: making.progress(0.5, f"{n} rows"))
     _refuse_nothing(offered, sieve)
     if sieve.spellings:
         poolfile.respell(path, sieve.spellings)
     size, removed = sieve.size, dict(sieve.removed)
     if filters.near_duplicates is not None:
-        progress(0.7, "looking for near-duplicates")
+        making.progress(0.7, "looking for near-duplicates")
         size = _without_near_duplicates(path, filters.near_duplicates)
         removed["near duplicate"] = sieve.size["n_rows"] - size["n_rows"]
         n_tokens *= size["n_rows"] / sieve.size["n_rows"]
-    return _Made(size, n_tokens, removed, offered.notes)
+    return _Made(size, n_tokens, removed, offered.notes, offered.provenance)
 
 
 def _without_near_duplicates(path: Path, threshold: float) -> dict[str, int]:

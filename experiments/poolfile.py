@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from experiments.offers import Candidate
 from experiments.sieve import spelling
-from orchestrator.specs import Strategy, SymbolicStrategy
+from orchestrator.specs import LlmStrategy, Strategy, SymbolicStrategy
 
 SCHEMA = pa.schema(
     [
@@ -32,7 +32,8 @@ def write(
     path: Path, strategy: Strategy, rows: Iterator[Candidate], progress: Callable[[int], None]
 ) -> float:
     """Write the rows as they come; about how many tokens they have, before any tokenizer exists."""
-    constants = {"strategy": strategy.name, "generator": strategy.kind}
+    generator = strategy.solver.model if isinstance(strategy, LlmStrategy) else strategy.kind
+    constants = {"strategy": strategy.name, "generator": generator}
     n_rows, n_tokens = 0, 0.0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as file:
         while batch := list(islice(rows, BATCH)):
@@ -40,6 +41,13 @@ def write(
             n_rows, n_tokens = n_rows + len(batch), n_tokens + _n_tokens(strategy, batch)
             progress(n_rows)
     return n_tokens
+
+
+def write_provenance(pool: Path, path: Path, provenance: Mapping[str, Mapping[str, Any]]) -> None:
+    """A row for each of the pool's rows, in their order: its id, and how a model came to write it."""
+    rows = (row for batch in batches(pool, ["row_id"]) for row in batch["row_id"].to_pylist())
+    table = pa.Table.from_pylist([{"row_id": row, **provenance[row]} for row in rows])
+    pq.write_table(table, path, compression="zstd")
 
 
 def batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

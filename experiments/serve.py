@@ -25,8 +25,9 @@ MAKERS = {
     "record": ("experiments.record", "make_record"),
 }
 ASKED = ("versions", "environment", "gpus", "inspect", "size", "cost", "make", "pause")
-# These can be paused; pools and records have nothing to save and come to their end.
 WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
+# These can be paused; records have nothing to save and come to their end.
+RESUMABLE = WITH_TORCH | {"pool"}
 WITH_PLACES = frozenset({"pool", "completions", "record"})
 
 # By name, as the modules that define some of these take seconds to import.
@@ -144,7 +145,7 @@ def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event
     arguments: list[Any] = [request["spec"], inputs, Path(request["into"]), progress]
     if kind in WITH_PLACES:
         arguments.append(request["places"])
-    if kind in WITH_TORCH:
+    if kind in RESUMABLE:
         arguments.append(Resumption(Path(request["state"]), request["save_every"], pause))
     if kind == "checkpoint":
         arguments.append(request["micro_batches"])

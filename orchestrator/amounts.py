@@ -49,6 +49,15 @@ def resolve(amount: int | float | str, subset: Subset, pool_size: int, seed_size
     return wanted
 
 
+def refuse_share(amount: int | float | str, name: str) -> None:
+    """Raises Refused for a share of a pool that a model has yet to write: nobody knows its size."""
+    if isinstance(parse(amount), Fraction):
+        raise Refused(
+            f"amount={amount} is a share of a pool that strategy '{name}' has yet to write: "
+            "give counts, or run one of them first"
+        )
+
+
 def _refused(amount: object) -> Refused:
     return Refused(
         f"amount={amount} is not an amount: give a count (0, 128, ...), "

@@ -92,6 +92,8 @@ class Planner:
 
     def _amount(self, cell: Cell, pool: Artifact, seed: Artifact) -> int:
         unit = cell.subset.unit
+        if cell.strategy.kind == "llm" and not self.store.has("pool", pool.key):
+            amounts.refuse_share(cell.amount, cell.strategy.name)
         return amounts.resolve(
             cell.amount,
             cell.subset,
@@ -130,6 +132,8 @@ class Planner:
                 table = self.facts.source(strategy.source, None)
                 chosen["source"] = dict(table.identity)
                 places.update(table.places)
+            elif strategy.kind == "llm":
+                places["server"] = chosen.pop("server")
             spec = {
                 "version": self.facts.versions()["pool"],
                 "seed": dict(seed.identity),

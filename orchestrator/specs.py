@@ -1,8 +1,10 @@
 """The vocabulary: what one cell is, as strict frozen values that YAML must match to the letter."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 
 class Spec(BaseModel):
@@ -125,8 +127,75 @@ class TableStrategy(Spec):
     filters: Filters = Filters()
 
 
+class Prompt(Spec):
+    """What a model is asked. `{query}` and `{solution}` stand for the problem at hand and its solution."""
+
+    system: str
+    user: str
+
+    @field_validator("user")
+    @classmethod
+    def _has_known_fields(cls, user: str) -> str:
+        # Braces behind a letter are LaTeX's: \boxed{x}.
+        fields = set(re.findall(r"(?<![A-Za-z}])\{([a-z_]{2,})\}", user))
+        if "query" not in fields or fields - {"query", "solution"}:
+            wish = (
+                "Input should have the field {query}, may have {solution} and has no other, but has {found}"
+            )
+            found = ", ".join(sorted(fields)) or "none"
+            told = {"found": found, "query": "{query}", "solution": "{solution}"}
+            raise PydanticCustomError("fields", wish, told)
+        return user
+
+
+class Generator(Spec):
+    """A model and how it samples."""
+
+    model: str  # as the server names it
+    revision: str | None  # of the weights, for the record
+    temperature: Annotated[float, Field(ge=0.0)]
+    top_p: Share
+    max_tokens: Count
+    seed: Seed  # every request has one of its own, made of this and of what is asked
+
+
+class Server(Spec):
+    """Where a model answers (`URL/chat/completions`) and what that may cost: how, not what."""
+
+    url: str
+    key: str  # environment variable with the key; a server without keys ignores it
+    concurrency: Count
+    timeout: Rate
+    tries: Count  # of one request, where the server is busy or breaks off
+    budget_tokens: Annotated[int, Field(ge=0)] | None
+    budget_dollars: Annotated[float, Field(ge=0.0)] | None
+    dollars_per_million: Annotated[tuple[float, float], Field(strict=False)]  # tokens read, tokens written
+
+
+class LlmStrategy(Spec):
+    """Augmentation by a language model: new queries by each prompt, and paths to every one of them.
+
+    Without `prompts` the paths lead to the seed queries themselves.
+    """
+
+    kind: Literal["llm"]
+    name: str
+    prompts: dict[str, Prompt] = {}  # operation -> what asks for a new query
+    rounds: Count  # new queries of each operation for each seed problem
+    writer: Generator
+    solve: Prompt
+    paths: Count  # responses to each query
+    solver: Generator
+    answer: AnswerRule
+    agreement: Share  # a row's answer is the commonest of its query, and at least this share of the paths
+    gold: bool  # without prompts: a row's answer is that of the seed problem
+    filters: Filters
+    server: Server  # no part of any key
+
+
 Strategy = Annotated[
-    SeedStrategy | SymbolicStrategy | AnnotatedStrategy | TableStrategy, Field(discriminator="kind")
+    SeedStrategy | SymbolicStrategy | AnnotatedStrategy | LlmStrategy | TableStrategy,
+    Field(discriminator="kind"),
 ]
 
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from experiments.pool import make_pool, size
+from experiments.resume import Resumption
 from experiments.sources import inspect
 from experiments.text import normalise
 from orchestrator.refusal import Refused
@@ -50,7 +51,9 @@ def made(
     tmp_path: Path, strategy: dict[str, Any], seed: Any = GIVEN, against: Any = (TEST,), places: Any = None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     spec = {"version": 1, "seed": seed, "strategy": strategy, "decontaminate": list(against)}
-    summary = make_pool(spec, {}, tmp_path, lambda done, note: None, places or {})
+    summary = make_pool(
+        spec, {}, tmp_path, lambda done, note: None, places or {}, Resumption(tmp_path / "state", 60.0)
+    )
     assert size(spec, places or {}).items() <= summary.items()
     return summary, pq.read_table(tmp_path / "pool.parquet").to_pylist()
 
