@@ -56,7 +56,7 @@ def test_every_choice_makes_a_cell(group, name):
 
 
 def test_every_way_to_ask_a_model_makes_a_cell_of_its_name():
-    arguments = ("study=toy", "amount=8", "strategy.writer.model=some")
+    arguments = ("study=toy", "amount=8", "data=gsm8k", "evaluate=[gsm8k]", "strategy.writer.model=some")
     [(cells, _), _] = composed(*arguments, f"strategy={','.join(ASKING)}")
     assert len(cells) == len(ASKING) > 10
     for way, strategy in zip(ASKING, (cell.strategy for cell in cells), strict=True):
@@ -66,8 +66,10 @@ def test_every_way_to_ask_a_model_makes_a_cell_of_its_name():
 
 
 def test_the_data_decide_how_a_strategy_is_made():
-    [(cells, _), _] = composed("study=toy", "amount=8", "strategy=numbers", "data=mini,gsm8k")
-    assert [cell.strategy.kind for cell in cells] == ["symbolic", "annotated"]
+    [([cell], _), _] = composed("study=toy", "amount=8", "strategy=numbers")
+    assert cell.strategy.kind == "symbolic"
+    [(cells, _), _] = composed("experiment=gsm8k_small", "amount=8", "strategy=numbers", "data.path=here")
+    assert {cell.strategy.kind for cell in cells} == {"annotated"}
 
 
 def test_the_mini_study_has_its_references_beside_the_grid():

@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import random
+import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Self
 
 import httpx
@@ -32,6 +34,7 @@ class Chat:
             base_url=server.url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=server.timeout,
+            verify=_trusted(),
             limits=httpx.Limits(max_connections=server.concurrency),
         )
 
@@ -86,6 +89,12 @@ class Chat:
             return Answer("", "rejected", 0, 0)
         reply.raise_for_status()
         return answer_in(json.loads(reply.content))
+
+
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    """Reading all certificates takes longer than many answers; once is enough."""
+    return httpx.create_ssl_context()
 
 
 def _said(reply: httpx.Response) -> str:
