@@ -135,7 +135,10 @@ def _read_dataset(place: str, source: TableSource) -> Content:
         )
         parts = list(rows.with_format("arrow").iter(batch_size=10_000))
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise Refused(f"{name} (split {source.split}) cannot be loaded: {_first_line(error)}") from error
+        raise Refused(
+            f"{name} (split {source.split}) cannot be loaded: {_first_line(error)}; "
+            "correct the source, or give a folder that holds it, as data.path=FOLDER does"
+        ) from error
     table = pa.concat_tables(parts or [pa.table({column: pa.array([], pa.string()) for column in wanted})])
     _check_columns(table.column_names, wanted, name)
     return _content(table, wanted, name)
