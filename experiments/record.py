@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from experiments.grading.batch import Answered, Reference, complaint, grade_all, reference_of
 from experiments.grading.samples import together
 from experiments.grading.verdict import REASONS, Verdict
+from experiments.inference.proof import PROOF
 from experiments.sources import Problems, read_hashed
 from orchestrator.refusal import Refused
 from orchestrator.specs import AnswerRule
@@ -24,6 +25,8 @@ def make_record(
     places: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write `items.parquet` and `record.json`, and return what the latter holds.
+
+    It says by which proof the answers are those of its weights.
 
     Raises Refused where the completions do not answer the items of the benchmark, each equally often.
     """
@@ -48,7 +51,8 @@ def make_record(
     for name, values in _columns(clusters, references, verdicts).items():
         items = items.append_column(name, values)
     pq.write_table(items, into / "items.parquet", compression="zstd")
-    summary = _summary(spec, items, verdicts, n_samples)
+    weights = json.loads((inputs["completions"] / PROOF).read_text(encoding="utf-8"))
+    summary = {**_summary(spec, items, verdicts, n_samples), "weights": weights}
     (into / "record.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     progress(1.0, f"{summary['n_correct']} of {len(verdicts)} correct")
     return summary

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from experiments.inference.held import Held
 from experiments.resume import Paused, Progress, Resumption
 from experiments.versions import VERSIONS
 
@@ -21,7 +22,6 @@ MAKERS = {
     "pool": ("experiments.pool", "make_pool"),
     "base": ("experiments.base", "make_base"),
     "checkpoint": ("experiments.train", "make_checkpoint"),
-    "completions": ("experiments.generate", "make_completions"),
     "record": ("experiments.record", "make_record"),
 }
 # Answered by a function, given what stands in the request under these names.
@@ -34,9 +34,11 @@ QUESTIONS = {
     "cost": ("experiments.cost", "answer", ("artifacts", "compute")),
 }
 ASKED = ("versions", *QUESTIONS, "make", "pause")
-# These can be paused; pools and records have nothing to save and come to their end.
 WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
+# These can be paused; records have nothing to save and come to their end.
+RESUMABLE = WITH_TORCH | {"pool"}
 WITH_PLACES = frozenset({"pool", "base", "completions", "record"})
+TRAINED = frozenset({"base", "checkpoint"})  # these want the memory of an engine for themselves
 
 # By name, as the modules that define some of these take seconds to import.
 REFUSED = frozenset({"Refused", "TooLongError"})
@@ -59,9 +61,10 @@ def run() -> NoReturn:
     answer = _Answers()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     pause = threading.Event()
+    held = Held()
     threading.Thread(target=_listen, args=(requests, pause), daemon=True).start()
     while True:
-        answer.send(_answered(requests.get(), answer.progress, pause))
+        answer.send(_answered(requests.get(), answer.progress, pause, held))
 
 
 def _leave_signals_to_the_one_who_asks() -> None:
@@ -109,9 +112,9 @@ def _asks_to_pause(line: bytes) -> bool:
         return False  # answered in its turn, with what is wrong with it
 
 
-def _answered(line: bytes, progress: Progress, pause: threading.Event) -> dict[str, Any]:
+def _answered(line: bytes, progress: Progress, pause: threading.Event, held: Held) -> dict[str, Any]:
     try:
-        return {"result": _result(json.loads(line), progress, pause)}
+        return {"result": _result(json.loads(line), progress, pause, held)}
     except Paused as paused:
         return {"paused": str(paused)}
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
@@ -126,12 +129,12 @@ def _answered(line: bytes, progress: Progress, pause: threading.Event) -> dict[s
         }
 
 
-def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Event) -> Any:
+def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Event, held: Held) -> Any:
     match request["ask"]:
         case "versions":
             return VERSIONS
         case "make":
-            return _made(request, progress, pause)
+            return _made(request, progress, pause, held)
         case question if question in QUESTIONS:
             module, name, given = QUESTIONS[question]
             return _named(module, name)(*(request[part] for part in given))
@@ -139,18 +142,22 @@ def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Eve
             raise ValueError(f"'{other}' cannot be asked; {', '.join(ASKED)} can")
 
 
-def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event) -> Any:
+def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event, held: Held) -> Any:
     kind = request["kind"]
+    if kind in TRAINED:
+        held.end()
     if kind in WITH_TORCH and "torch" not in sys.modules:
         _named("experiments.compute", "settle")()
     inputs = {role: Path(folder) for role, folder in request["inputs"].items()}
     arguments: list[Any] = [request["spec"], inputs, Path(request["into"]), progress]
     if kind in WITH_PLACES:
         arguments.append(request["places"])
-    if kind in WITH_TORCH:
+    if kind in RESUMABLE:
         arguments.append(Resumption(Path(request["state"]), request["save_every"], pause))
     if kind == "checkpoint":
         arguments.append(_named("experiments.how", "How")(request["micro_batches"], **request["compute"]))
+    if kind == "completions":
+        return _named("experiments.generate", "Generation")(held, request["inference"]).make(*arguments)
     return _named(*MAKERS[kind])(*arguments)
 
 

@@ -3,7 +3,8 @@
 import logging
 import secrets
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from experiments.resume import Paused, Resumption
@@ -49,7 +50,18 @@ class Shards:
         if pause:
             raise Paused(note)
 
+    @contextmanager
+    def kept_if_broken(self) -> Iterator[None]:
+        """Save what was found before, where the next values cannot be."""
+        try:
+            yield
+        except Exception:
+            self._save()
+            raise
+
     def _save(self) -> None:
+        if not self._unsaved:
+            return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / f"{secrets.token_hex(8)}.json"

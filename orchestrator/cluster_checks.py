@@ -133,12 +133,13 @@ def _said(text: str) -> str:
 def _planned(cluster: SlurmCluster, plan: Plan) -> list[Shape]:
     """Of the arrays that a run would submit."""
 
+    models = {key: shapes.model_of(artifact, plan.artifacts) for key, artifact in plan.to_make.items()}
+
     def resources_of(artifact: Artifact) -> Resources:
-        model = shapes.model_of(artifact, plan.artifacts)
-        return shapes.resources_for(cluster, artifact.kind, model, Adjustments())
+        return shapes.resources_for(cluster, artifact.kind, models[artifact.key], Adjustments())
 
     found: dict[str, Shape] = {}
-    for script in packing.jobs(cluster, plan.to_make, resources_of, plan.seconds):
+    for script in packing.jobs(cluster, plan.to_make, resources_of, plan.seconds, models):
         stages = {artifact.kind for element in script.elements for artifact in element}
         _add(found, script.resources, [kind for kind in KINDS if kind in stages], len(script.elements))
     return list(found.values())

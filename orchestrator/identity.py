@@ -22,6 +22,11 @@ class Artifact:
     places: Mapping[str, Any] = field(default_factory=dict)  # digest of a data source -> where to read it
     label: str = ""
 
+    @property
+    def shares_engine(self) -> bool:
+        """Whether one engine, which takes long to start, makes many of these where nothing comes between."""
+        return self.spec.get("engine") == "vllm"
+
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no white space, the same in every process.

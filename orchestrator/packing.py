@@ -18,6 +18,7 @@ class Unit:
     wave: int  # units of a wave need only what earlier waves make
     artifacts: list[Artifact] = field(default_factory=list)
     seconds: float = 0.0  # predicted
+    engine: str | None = None  # the model whose engine it starts, which units of other models have no use for
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,16 @@ def jobs(
     to_make: Mapping[str, Artifact],
     resources_of: Callable[[Artifact], Resources],
     seconds: Mapping[str, float],
+    models: Mapping[str, str | None],
 ) -> list[Batch]:
-    """The arrays that make all of it, with time limits that hold the predicted `seconds` of each key."""
+    """The arrays that make all of it, with time limits that hold the predicted `seconds` of each key.
+
+    `models` has the name of each key's model.
+    """
     found = units(to_make, resources_of, lambda artifact: seconds[artifact.key])
+    for unit in found:
+        if any(artifact.shares_engine for artifact in unit.artifacts):
+            unit.engine = models[unit.artifacts[0].key]
     for unit in found:
         unit.resources = with_time_for(unit.resources, unit.seconds, cluster.most_minutes)
     return batches(found, cluster.target_minutes * 60)
@@ -67,14 +75,14 @@ def units(
 
 
 def batches(found: Iterable[Unit], target_seconds: float) -> list[Batch]:
-    """Pack units of one wave and shape into jobs of about the target, like with like, longest first."""
-    groups: dict[tuple[int, Resources], list[Unit]] = defaultdict(list)
+    """Pack units of one wave, shape and engine into jobs of about the target, longest first."""
+    groups: dict[tuple[int, Resources, str | None], list[Unit]] = defaultdict(list)
     for unit in found:
-        groups[unit.wave, unit.resources].append(unit)
+        groups[unit.wave, unit.resources, unit.engine].append(unit)
     return [
         Batch(wave, resources, tuple(_packed(members, min(target_seconds, _room(resources)))))
-        for (wave, resources), members in sorted(
-            groups.items(), key=lambda item: (item[0][0], str(item[0][1]))
+        for (wave, resources, _), members in sorted(
+            groups.items(), key=lambda item: (item[0][0], *map(str, item[0][1:]))
         )
     ]
 
@@ -107,4 +115,13 @@ def _packed(members: Sequence[Unit], target_seconds: float) -> list[tuple[Artifa
             left = target_seconds
         elements[-1] += unit.artifacts
         left -= unit.seconds
-    return [tuple(element) for element in elements]
+    return [_in_turn(element) for element in elements]
+
+
+def _in_turn(element: Sequence[Artifact]) -> tuple[Artifact, ...]:
+    """One after the other, but all weights before what one engine answers for them."""
+    if not any(artifact.shares_engine for artifact in element):
+        return tuple(element)
+    return tuple(
+        sorted(element, key=lambda artifact: (KINDS.index(artifact.kind), artifact.inputs.get("weights", "")))
+    )

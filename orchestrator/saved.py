@@ -9,6 +9,7 @@ from orchestrator.identity import Artifact, Kind
 from orchestrator.ledger import Ledger, State, wanted
 from orchestrator.note import read_note
 from orchestrator.settings import Cluster
+from orchestrator.shapes import model_of
 from orchestrator.study import StudyFolder, artifacts_of, cell_state
 
 # Inputs of everything come first; then what is nearest to a record, so that results show early.
@@ -63,7 +64,13 @@ class Saved:
 
     def by_urgency(self, to_make: Mapping[str, Artifact]) -> tuple[str, ...]:
         """Keys, those first that others wait for or that show results; among equals the longest first."""
-        return tuple(sorted(to_make, key=lambda key: (URGENCY[to_make[key].kind], -self.seconds[key], key)))
+        return tuple(sorted(to_make, key=lambda key: (*self._turn(to_make[key]), -self.seconds[key], key)))
+
+    def _turn(self, artifact: Artifact) -> tuple[int, str, str]:
+        """Results as early as they can be, but those of one engine together, when all weights are there."""
+        if not artifact.shares_engine:
+            return URGENCY[artifact.kind], "", ""
+        return len(URGENCY), model_of(artifact, self.artifacts) or "", artifact.inputs["weights"]
 
     def cell_states(self, states: Mapping[str, State]) -> list[State]:
         """How far every cell is, in the order of the plan."""

@@ -26,6 +26,14 @@ Cause = Literal[
 ]
 
 
+class Inference(Spec):
+    """How vLLM spreads over the machine. Never part of identity."""
+
+    tensor_parallel: Count = 1  # GPUs that share the weights of one engine
+    # Of a GPU's memory; on a CPU, of what is free.
+    memory_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+
+
 class Compute(Spec):
     """How training uses the memory of a device: a number moves in its last bits at most."""
 
@@ -45,6 +53,7 @@ class Jobs(Spec):
     compute: Compute = Compute()
     price_per_gpu_hour: Rate | None = None  # in `currency`; null: `plan` names no price
     currency: str = "EUR"
+    inference: Inference = Inference()
 
 
 class LocalCluster(Jobs):

@@ -186,6 +186,7 @@ class Worker:
             "save_every": self.note.settings.cluster.save_every,
             "micro_batches": changes.micro_batches,
             "compute": self.note.settings.cluster.compute.model_dump(),
+            "inference": self.note.settings.cluster.inference.model_dump(),
         }
 
     def _understood(self, failure: StageFailed, peak_bytes: int) -> StageFailed:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from experiments.generate import SCHEMA
+from experiments.inference.proof import PROOF
 from experiments.record import make_record
 from experiments.sources import inspect, read
 from experiments.text import row_id
@@ -54,10 +55,10 @@ def recorded(
         for problem, samples in zip(PROBLEMS, answers, strict=True)
         for sample, (completion, ended) in enumerate(samples)
     ]
-    schema = SCHEMA.append(pa.field("sample", pa.int64()))
     pq.write_table(
-        pa.Table.from_pylist(rows, schema).drop_columns(list(drop)), folder / "completions.parquet"
+        pa.Table.from_pylist(rows, SCHEMA).drop_columns(list(drop)), folder / "completions.parquet"
     )
+    (folder / PROOF).write_text(json.dumps({"proof": "swapped in"}))
     spec = {"version": 2, "grader": 2, "answer": rule, "source": {"kind": "table", "digest": digest}}
     summary = make_record(spec, {"completions": folder}, folder, silent, {digest: source})
     assert summary == json.loads((folder / "record.json").read_text())
@@ -73,6 +74,7 @@ def test_a_record_of_several_samples_counts_every_answer(tmp_path: Path) -> None
     counts = Counter(reasons)
     for reason in ("correct", "wrong", "no answer", "truncated", "unparsable", "grader timed out"):
         assert summary[f"n_{reason.replace(' ', '_')}"] == counts[reason]
+    assert summary["weights"] == {"proof": "swapped in"}
     shown = {name: summary[name] for name in ("n_items", "n_samples", "n_cut_off", "n_exact", "n_agree")}
     assert shown == {"n_items": 2, "n_samples": 3, "n_cut_off": 2, "n_exact": 1, "n_agree": 4}
     assert summary["pass_at"] == pytest.approx({"1": (2 / 3 + 1 / 3) / 2, "2": (1 + 2 / 3) / 2, "3": 1.0})

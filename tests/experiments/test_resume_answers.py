@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.generate import make_completions
+from experiments.generate import Generation
+from experiments.inference.held import Held
 from experiments.resume import Paused, Resumption
 from tests.experiments.interrupting import AfterLooks, DeathAfterLooks, Died, interrupted, same_files
 from tests.experiments.training import MODEL, beside, quiet, source
@@ -30,7 +31,7 @@ anywhere = st.tuples(st.sampled_from([AfterLooks, DeathAfterLooks]), st.integers
 
 def answer(base: Path, into: Path, resumption: Resumption) -> dict[str, Any]:
     into.mkdir()
-    return make_completions(SPEC, {"weights": base}, into, quiet, {}, resumption)
+    return Generation(Held(), {}).make(SPEC, {"weights": base}, into, quiet, {}, resumption)
 
 
 @pytest.fixture(scope="module")

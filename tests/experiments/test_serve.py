@@ -60,6 +60,7 @@ class Server:
     def make(self, kind: str, spec: dict[str, Any], into: Path, **more: Any) -> None:
         """Ask for an artifact whose state lies beside it."""
         request = {"inputs": {}, "places": {}, "save_every": 60.0, "micro_batches": 1, "compute": {}, **more}
+        request["inference"] = {}
         request["state"] = str(into) + ".state"
         self.send(ask="make", kind=kind, spec=spec, into=str(into), **request)
 

@@ -6,17 +6,18 @@ from hypothesis import strategies as st
 from orchestrator import packing
 from orchestrator.identity import Artifact, Kind
 from orchestrator.settings import Resources
-from tests.tiny import RESOURCES
+from tests.tiny import RESOURCES, SLURM
 
 WITH_GPU = RESOURCES.model_copy(update={"gpus": 1})
 
 
-def a_study(n_cells: int) -> dict[str, Artifact]:
+def a_study(n_cells: int, engine: str = "transformers") -> dict[str, Artifact]:
     """A pool and a base, and for each cell a checkpoint, two completions and two records."""
     artifacts: dict[str, Artifact] = {}
 
     def add(kind: Kind, name: str, **inputs: str) -> str:
-        artifacts[name] = Artifact(kind, name, {}, inputs)
+        spec = {"engine": engine} if kind == "completions" else {}
+        artifacts[name] = Artifact(kind, name, spec, inputs)
         return name
 
     add("pool", "pool")
@@ -54,16 +55,35 @@ def test_stages_that_ask_for_other_resources_are_jobs_of_their_own_in_later_wave
     assert waves == [(0, 0, 2), (1, 1, 2), (2, 0, 4)]
 
 
+def test_one_engine_of_vllm_answers_for_all_checkpoints_of_a_job() -> None:
+    _, cells = packed(a_study(3, engine="vllm"), target=150.0)
+    [element] = cells.elements
+    kinds = [artifact.kind for artifact in element]
+    assert kinds == ["checkpoint"] * 3 + ["completions"] * 6 + ["record"] * 6
+
+
+def test_no_job_needs_the_engines_of_two_models() -> None:
+    artifacts = a_study(4, engine="vllm")
+    models = {key: "one" if "0" in key or "1" in key else "other" for key in artifacts}
+    seconds = dict.fromkeys(artifacts, 1.0)
+    batches = packing.jobs(SLURM, artifacts, lambda artifact: RESOURCES, seconds, models)
+    elements = [element for batch in batches for element in batch.elements]
+    answering = [element for element in elements if any(artifact.shares_engine for artifact in element)]
+    assert [len({models[artifact.key] for artifact in element}) for element in answering] == [1, 1]
+    assert [len(element) for element in answering] == [10, 10]
+
+
 @given(
     n_cells=st.integers(0, 12),
     target=st.floats(1.0, 1000.0),
+    engine=st.sampled_from(["transformers", "vllm"]),
     there=st.sets(st.integers(0, 40)),
     with_gpu=st.sets(st.sampled_from(["checkpoint", "completions", "record"])),
 )
 def test_everything_is_made_once_and_after_what_it_needs(
-    n_cells: int, target: float, there: set[int], with_gpu: set[Kind]
+    n_cells: int, target: float, engine: str, there: set[int], with_gpu: set[Kind]
 ) -> None:
-    artifacts = a_study(n_cells)
+    artifacts = a_study(n_cells, engine)
     to_make = {key: artifacts[key] for number, key in enumerate(artifacts) if number not in there}
     batches = packed(to_make, target, tuple(with_gpu))
     made = [artifact.key for batch in batches for element in batch.elements for artifact in element]
