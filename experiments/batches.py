@@ -34,7 +34,10 @@ class Batch:
         return len(self.targets)
 
     def parts(self, n_parts: int) -> Iterator["Batch"]:
-        """The rows in turn, in at most so many groups of about the same size; one is the batch itself."""
+        """The rows in turn, in at most so many groups of about the same size; one is the batch itself.
+
+        A group is as wide as its own longest row.
+        """
         n_rows, length = self.tokens.shape
         size = -(-n_rows // n_parts)
         if size >= n_rows:
@@ -43,7 +46,10 @@ class Batch:
         for first in range(0, n_rows, size):
             rows = self.tokens[first : first + size]
             inside = (self.answers >= first * length) & (self.answers < (first + len(rows)) * length)
-            yield Batch(rows, self.answers[inside] - first * length, self.targets[inside])
+            places = self.answers[inside] - first * length
+            row, column = places // length, places % length
+            width = int(column.max()) + 1
+            yield Batch(rows[:, :width], row * width + column, self.targets[inside])
 
 
 def collate(examples: Sequence[Example]) -> Batch:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from experiments.llm.request import CHARACTERS_PER_TOKEN, n_requests
-from experiments.memory import training_bytes
+from experiments.memory import BYTES, training_bytes
 from experiments.shape import Shape, of_base
 
 # FLOPs per parameter and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1): of a forward pass, of
@@ -98,7 +98,8 @@ def _checkpoint(checkpoint: Described, compute: Mapping[str, Any]) -> Cost:
     n_steps = n_seen / train["batch_size"]
     n_tokens = round(n_seen * row_tokens + n_steps * train["rehearsal"] * SYMBOLIC_TOKENS)
     n_saved = shape.n_adapters(lora) if lora else shape.n_parameters
-    n_bytes = round(WEIGHT_BYTES * n_saved + ID_BYTES * n_rows + STEP_BYTES * n_steps)
+    saved = BYTES[spec.get("saved_dtype", "float32")] * n_saved
+    n_bytes = round(saved + ID_BYTES * n_rows + STEP_BYTES * n_steps)
     if not _exists(base):
         return Cost(n_tokens, float(TRAINING * shape.n_parameters * n_tokens), n_bytes)
     flops = n_tokens * _flops_per_token(shape, train, row_tokens, compute)

@@ -50,7 +50,7 @@ def _pretrained(base: Path, spec: dict[str, Any], train: Train, how: How) -> Sta
 
     def save(into: Path) -> None:
         if train.lora is None:
-            model.save_pretrained(into)
+            model.to(getattr(torch, spec["saved_dtype"])).save_pretrained(into)
         else:
             lora.save_adapters(model, into)
             # Some tokenizers are told by it; there is nothing else here that it describes.

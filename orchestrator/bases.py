@@ -42,9 +42,12 @@ def origin(cell: Cell, seed: Artifact, facts: Facts) -> Origin:
 
 
 def loading(cell: Cell) -> dict[str, Any]:
-    """What a checkpoint's spec says of how a model that exists is read; a new one has it from its base."""
+    """What the spec of a checkpoint says of how a model that exists is read and written."""
     model = cell.model
-    return {"context": model.context, "dtype": model.dtype} if isinstance(model, PretrainedModel) else {}
+    if not isinstance(model, PretrainedModel):
+        return {}
+    known = {"context": model.context, "dtype": model.dtype}
+    return known if cell.train.lora else {**known, "saved_dtype": model.saved_dtype}
 
 
 def recipe(train: Train) -> dict[str, Any]:

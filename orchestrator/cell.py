@@ -60,7 +60,8 @@ class PretrainedModel(Spec):
     path: str | None  # a folder; null: `repo`, as far as it is in the hub's cache
     repo: str | None
     revision: str | None
-    dtype: Dtype  # in which weights are held while they are trained, and saved
+    dtype: Dtype  # in which weights are held while they are trained
+    saved_dtype: Dtype  # in which all weights are saved; adapters are saved as they are trained
     context: Count  # tokens of prompt and response together; at most what the model was made for
     prompt: Prompt
 

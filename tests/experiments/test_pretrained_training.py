@@ -58,6 +58,7 @@ def spec(**changes: Any) -> dict[str, Any]:
         "prompt": "Q: {query} A:",
         "context": CONTEXT,
         "dtype": "float32",
+        "saved_dtype": "float32",
     }
 
 
@@ -194,6 +195,11 @@ def test_bfloat16_is_the_arithmetic_and_not_the_weights(
     assert rounded["final_loss"] != exact["final_loss"]
     held = load_file(tmp_path / "rounded/model.safetensors")
     assert {weight.dtype for weight in held.values()} == {torch.float32}
+    trained(
+        bases["llama"], pool, tmp_path / "saved", {**spec(precision="bfloat16"), "saved_dtype": "bfloat16"}
+    )
+    saved = load_file(tmp_path / "saved/model.safetensors")
+    assert all(torch.equal(weight, held[name].bfloat16()) for name, weight in saved.items())
 
 
 def test_adapters_go_onto_frozen_weights_in_bfloat16(

@@ -99,6 +99,7 @@ def model_spec(folder: Path, **changes: Any) -> dict[str, Any]:
         "repo": None,
         "revision": None,
         "dtype": "float32",
+        "saved_dtype": "float32",
         "context": CONTEXT,
         "prompt": "alpaca",
         **changes,
