@@ -41,6 +41,7 @@ from vllm import LLM, SamplingParams  # noqa: E402
 from vllm.distributed.parallel_state import cleanup_dist_env_and_memory  # noqa: E402
 from vllm.inputs import TokensPrompt  # noqa: E402
 from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm  # noqa: E402
+from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend  # noqa: E402
 
 # Answers that are computed at once on a CPU; its cache is made for these and no more.
 CPU_ROWS = 128
@@ -189,6 +190,11 @@ def _room(folder: Path, dtype: str, context: int, memory_share: float) -> dict[s
     config = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if size not in (served := CPUAttentionBackend.get_supported_head_sizes()):
+        raise Refused(
+            f"heads of {size} dimensions, as {folder} has them, are none that vLLM serves on a CPU "
+            f"({', '.join(map(str, served))}); choose evaluate.engine=transformers"
+        )
     a_token = 2 * config.num_hidden_layers * heads * size * BYTES[dtype]
     an_answer = -(-context // BLOCK) * BLOCK * a_token
     room = int(memory_share * psutil.virtual_memory().available)

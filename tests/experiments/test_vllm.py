@@ -216,6 +216,9 @@ def test_adapters_are_swapped_in_with_their_base(study: Study) -> None:
     assert n_same(rows, study.referred(base)) < 20
 
 
-def test_a_context_that_vllm_cannot_serve_is_refused(study: Study) -> None:
+def test_what_vllm_cannot_serve_is_refused(study: Study) -> None:
     with pytest.raises(Refused, match=r"vLLM cannot serve .*; choose evaluate.engine=transformers"):
         study.completed(study.checkpoints[0], context=100_000)
+    narrow = write_checkpoint(study.folder / "narrow", 0, hidden_size=48)
+    with pytest.raises(Refused, match=r"heads of 24 dimensions, .* none that vLLM serves on a CPU \(32, "):
+        study.completed(narrow)
