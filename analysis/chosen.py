@@ -13,7 +13,7 @@ from analysis.fitting import Fit, Runs, Status, fit, ordered
 from analysis.forecast import FAR, Choice, aicc, choose
 from analysis.holdout import Trial, forecast
 from analysis.laws import LAWS, AnyLaw, Floats
-from analysis.least_squares import EXACT, Estimate, estimate_json
+from analysis.least_squares import Estimate, estimate_json
 from analysis.metric import Metric
 from analysis.numerals import amount_text, counted
 from analysis.reach import NOT_REACHED, Reached, reach
@@ -153,8 +153,6 @@ def _fitted(group: Group, positive: Runs, choice: Choice, law: AnyLaw | None, wi
     found = None if wishes.value is None else reach(choice, wishes.value)
     notes = [*group.notes, *_zero_note(group.runs, law), *_choice_notes(choice, law)]
     notes += [*_averaged_note(positive, choice), *_far_notes(choice, wishes), *(found.notes if found else ())]
-    if law is None:
-        notes += _apart_notes(choice, np.array(wishes.amounts), predictions)
     return Chosen(
         curve=as_curve(group.key, fitted, metric, notes, None if law else positive),
         choice=choice,
@@ -240,21 +238,4 @@ def _far_notes(choice: Choice, wishes: Wishes) -> list[str]:
         f" beyond {FAR:g} times a forecast rests on the law more than on the runs"
         for amount in wishes.amounts
         if amount > FAR * largest
-    ]
-
-
-def _apart_notes(choice: Choice, amounts: Floats, predictions: Sequence[Estimate]) -> list[str]:
-    """Where the weighted forecast lies furthest from the law reported, if by more than its held-out error."""
-    if choice.holdout_error is None or not len(amounts):
-        return []
-    own = choice.values(amounts)[choice.chosen]
-    forecasts = np.array([one.estimate for one in predictions], dtype=np.float64)
-    gaps = np.abs(np.log(forecasts / own) if choice.metric.log_scale else forecasts - own)
-    place = int(gaps.argmax())
-    if gaps[place] <= choice.holdout_error + EXACT:
-        return []
-    decimals, unit, name = choice.metric.decimals, choice.metric.unit, choice.candidate.law.id
-    return [
-        f"the forecast at {amounts[place]:g}, {forecasts[place]:.{decimals}f} {unit}, weighs several laws:"
-        f" {name} alone gives {own[place]:.{decimals}f}, further off than its held-out error"
     ]

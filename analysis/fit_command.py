@@ -14,7 +14,7 @@ from analysis.laws import LAWS, LOGLINEAR, AnyLaw, CurvedLaw, Law
 from analysis.metric import ACCURACY, LOSS, POINTS_PER_FRACTION, Metric
 from analysis.numerals import exactly
 from analysis.terminal import stderr
-from analysis.tidy import ABOVE_ZERO, PERCENT, Columns, Group, accuracy_groups, loss_groups
+from analysis.tidy import ABOVE_ZERO, MOST_DATA, PERCENT, Columns, Group, accuracy_groups, loss_groups
 from orchestrator.refusal import Refused
 
 AUTO = "auto"
@@ -22,8 +22,6 @@ TABLE_METRICS = {metric.id: metric for metric in (ACCURACY, LOSS)}
 # More groups than this take long enough to want a bar: fits of a line, and anything that is searched for.
 MANY_LINES = 500
 MANY_SEARCHES = 10
-# More data than this there is not; powers of much larger amounts leave the floats.
-MOST_DATA = 1e18
 
 
 @dataclass(frozen=True)

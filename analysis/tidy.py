@@ -20,6 +20,8 @@ PERCENT = 100.0
 FEWEST_WIDE = 3
 # The least amount that is read: one with a logarithm.
 ABOVE_ZERO = float(np.nextafter(0, 1))
+# Neither less data than this nor more is there; powers of such amounts leave the floats.
+LEAST_DATA, MOST_DATA = 1e-9, 1e18
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def loss_groups(
 def _groups(table: pd.DataFrame, columns: Columns, values: Floats, least: float) -> list[Group]:
     amounts = _numbers(table, columns.amount)
     _check_amounts(table, amounts, columns.amount, least)
+    _check_extremes(table, amounts, columns.amount)
     keys = _codes(table, columns.by)
     chains = _codes(table, columns.seed) if columns.seed else None
     if chains is not None:
@@ -171,6 +174,15 @@ def _check_amounts(table: pd.DataFrame, amounts: Floats, column: str, least: flo
         f"{found}, which has no logarithm; leave rows without fine-tuning data out, as"
         f" --where '{_in_query(column)} > 0' does, or choose a law that takes them, such as --law auto"
     )
+
+
+def _check_extremes(table: pd.DataFrame, amounts: Floats, column: str) -> None:
+    bad = np.flatnonzero((amounts > MOST_DATA) | ((amounts > 0) & (amounts < LEAST_DATA)))
+    if len(bad):
+        raise Refused(
+            f"{_rows(table, bad)}: {column} is {exactly(amounts[bad[0]])}, which is no amount of data:"
+            f" give amounts from {LEAST_DATA:g} to {MOST_DATA:g}"
+        )
 
 
 def _check_values(table: pd.DataFrame, values: Floats, column: str, scale: float) -> None:

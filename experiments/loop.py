@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,14 @@ from experiments.training import Step, Training
 
 class NotFiniteError(RuntimeError):
     """Loss not finite."""
+
+
+class DivergedError(RuntimeError):
+    """Loss far above that of the beginning, and not for a moment."""
+
+
+# A loss has diverged whose mean over so many steps is so many times that of the first ones.
+WATCHED_STEPS, DIVERGED = 50, 2.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ def fit(
         _set_rate(optimizer, now, recipe.embedding_rate_factor)
         optimizer.step()
         training.steps.append(Step(number, loss, now, batch.n_tokens, norm.item()))
-        _check_finite(training.steps[-1], recipe.n_steps)
+        _check_loss(training.steps, recipe.n_steps)
         if time.monotonic() - reported > 1.0:
             reported = time.monotonic()
             progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss:.3f}")
@@ -105,9 +114,23 @@ def _set_rate(optimizer: torch.optim.Optimizer, now: float, embedding_factor: fl
         group["lr"] = now * factor
 
 
-def _check_finite(step: Step, n_steps: int) -> None:
+def _check_loss(steps: Sequence[Step], n_steps: int) -> None:
+    step = steps[-1]
+    where = f"at step {step.step} of {n_steps}, learning rate {step.learning_rate:g}"
     if not (math.isfinite(step.loss) and math.isfinite(step.grad_norm)):
         raise NotFiniteError(
-            f"loss not finite: {step.loss} with gradient norm {step.grad_norm} at step {step.step} "
-            f"of {n_steps}, learning rate {step.learning_rate:g}: lower train.learning_rate"
+            f"loss not finite: {step.loss} with gradient norm {step.grad_norm} {where}: "
+            "lower train.learning_rate"
         )
+    if step.step % WATCHED_STEPS or step.step < 2 * WATCHED_STEPS:
+        return
+    first, last = _mean_loss(steps[:WATCHED_STEPS]), _mean_loss(steps[-WATCHED_STEPS:])
+    if last > DIVERGED * first:
+        raise DivergedError(
+            f"loss diverged: {last:.3g} over the last {WATCHED_STEPS} steps and {first:.3g} over the first, "
+            f"{where}: lower train.learning_rate"
+        )
+
+
+def _mean_loss(steps: Sequence[Step]) -> float:
+    return sum(step.loss for step in steps) / len(steps)

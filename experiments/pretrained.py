@@ -47,8 +47,40 @@ def inspect(given: Mapping[str, Any]) -> dict[str, Any]:
         raise Refused(
             f"model.context={model.context} is above the {longest} tokens that {folder} was made for"
         )
-    shape = _shape(folder, config, tokenizer)
+    n_tokens = len(tokenizer(SAMPLE, add_special_tokens=False, verbose=False)["input_ids"])
+    shape = shape_of(config, round(len(SAMPLE) / n_tokens, 3))
+    if len(tokenizer) > shape.vocabulary:
+        raise Refused(
+            f"the tokenizer of {folder} has {len(tokenizer)} tokens and the model only {shape.vocabulary}: "
+            "they do not belong together"
+        )
     return {"digest": digest_of(digests(files)), "folder": str(folder), "shape": asdict(shape)}
+
+
+def shape_of(config: Any, characters_per_token: float) -> Shape:
+    """The sizes of the model that a config describes, of which no weight is made."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    head, embedding = model.get_output_embeddings().weight, model.get_input_embeddings().weight
+    linear: dict[str, int] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear | Conv1D) and module.weight is not head:
+            last = name.rpartition(".")[2]
+            linear[last] = linear.get(last, 0) + sum(module.weight.shape)
+    text = config.get_text_config()
+    heads = text.num_attention_heads
+    shared = getattr(text, "num_key_value_heads", None) or heads
+    return Shape(
+        n_parameters=sum(weight.numel() for weight in model.parameters()),
+        n_embedding=0 if embedding is head else embedding.numel(),
+        n_layers=text.num_hidden_layers,
+        width=text.hidden_size,
+        inner=getattr(text, "intermediate_size", None) or 4 * text.hidden_size,
+        key_width=text.hidden_size * shared // heads,
+        vocabulary=len(embedding),
+        characters_per_token=characters_per_token,
+        linear=linear,
+    )
 
 
 def link(place: str, digest: str, into: Path, progress: Callable[[float, str], None]) -> dict[str, Any]:
@@ -146,37 +178,6 @@ def _config(folder: Path) -> Any:
     if type(config) not in AutoModelForCausalLM._model_mapping:
         raise Refused(f"{folder} holds a {config.model_type}, which is no causal language model")
     return config
-
-
-def _shape(folder: Path, config: Any, tokenizer: Any) -> Shape:
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    head, embedding = model.get_output_embeddings().weight, model.get_input_embeddings().weight
-    if len(tokenizer) > len(embedding):
-        raise Refused(
-            f"the tokenizer of {folder} has {len(tokenizer)} tokens and the model only {len(embedding)}: "
-            "they do not belong together"
-        )
-    linear: dict[str, int] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear | Conv1D) and module.weight is not head:
-            last = name.rpartition(".")[2]
-            linear[last] = linear.get(last, 0) + sum(module.weight.shape)
-    text = config.get_text_config()
-    heads = text.num_attention_heads
-    shared = getattr(text, "num_key_value_heads", None) or heads
-    n_tokens = len(tokenizer(SAMPLE, add_special_tokens=False, verbose=False)["input_ids"])
-    return Shape(
-        n_parameters=sum(weight.numel() for weight in model.parameters()),
-        n_embedding=0 if embedding is head else embedding.numel(),
-        n_layers=text.num_hidden_layers,
-        width=text.hidden_size,
-        inner=getattr(text, "intermediate_size", None) or 4 * text.hidden_size,
-        key_width=text.hidden_size * shared // heads,
-        vocabulary=len(embedding),
-        characters_per_token=round(len(SAMPLE) / n_tokens, 3),
-        linear=linear,
-    )
 
 
 def _first_line(error: Exception) -> str:

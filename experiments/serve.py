@@ -43,6 +43,7 @@ TRAINED = frozenset({"base", "checkpoint"})  # these want the memory of an engin
 REFUSED = frozenset({"Refused", "TooLongError"})
 CAUSES = {
     "NotFiniteError": "loss not finite",
+    "DivergedError": "loss diverged",
     "MemoryError": "out of memory",
     "OutOfMemoryError": "out of GPU memory",
     "ImportError": "import error",

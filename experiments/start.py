@@ -1,5 +1,6 @@
 """What a training starts from: the weights and the tokenizer of a base, and how the result is written."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from experiments import lora, pretrained
 from experiments import model as models
 from experiments.encode import Reading
 from experiments.how import How
+from experiments.hub import CONFIGURATION
 from experiments.learner import Learner
 from orchestrator.specs import Train
 
@@ -51,6 +53,8 @@ def _pretrained(base: Path, spec: dict[str, Any], train: Train, how: How) -> Sta
             model.save_pretrained(into)
         else:
             lora.save_adapters(model, into)
+            # Some tokenizers are told by it; there is nothing else here that it describes.
+            shutil.copyfile(base / CONFIGURATION, into / CONFIGURATION)
         pretrained.copy_tokenizer(base, into)
 
     return Start(learners.of_any(model, train.precision), reading, save)

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from orchestrator import slurm, slurm_jobs
 from orchestrator.driver import drivers
-from orchestrator.files import write_text
+from orchestrator.files import read_json, write_text
 from orchestrator.note import stop_file
 from orchestrator.study import find
 from orchestrator.submissions import submissions
@@ -16,15 +16,15 @@ def cancel(name: str, outputs: Path) -> int:
     """Tell every run of the study to stop, and Slurm to end its jobs. 1 where Slurm did not answer."""
     study = find(name, outputs)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    for note in study.root.glob("jobs/*/note.json"):
+    notes = list(study.root.glob("jobs/*/note.json"))
+    for note in notes:
         write_text(stop_file(note.parent), f"cancelled; `doublings retry {study.name}` goes on")
-    open_submissions = list(submissions(study))
-    if not open_submissions and not slurm.present():
+    if not any(read_json(note)["settings"]["cluster"]["kind"] == "slurm" for note in notes):
         console.print(f"'{study.name}' stops; what is in hand is saved first")
         return 0
     try:
         entries = slurm.queue()
-        names = {submission.job_name for submission in open_submissions}
+        names = {submission.job_name for submission in submissions(study)}
         ours = [entry for entry in entries if entry.live and entry.name in names]
         waiting_drivers = drivers(study, entries)
         slurm_jobs.cancel(sorted({entry.job_id for entry in ours} | set(waiting_drivers)))

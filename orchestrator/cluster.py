@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from functools import cache
 
 from orchestrator import packing, shapes, slurm, slurm_jobs, triage
@@ -13,7 +12,7 @@ from orchestrator.driver import drivers, start_driver
 from orchestrator.files import write_text
 from orchestrator.identity import KINDS, Artifact, Kind, digest
 from orchestrator.ledger import State
-from orchestrator.limits import Limits
+from orchestrator.limits import Full, Limits
 from orchestrator.note import Note, stop_file
 from orchestrator.progress import View
 from orchestrator.queued import Queued, look
@@ -22,9 +21,6 @@ from orchestrator.saved import Saved
 from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.submissions import PREFIX, Submission, write
 from orchestrator.submit import Script, submit_slurm
-
-# Seconds until a full queue is asked again although none of our jobs has left it.
-FULL_FOR = 60.0
 
 
 class SlurmRun:
@@ -39,7 +35,7 @@ class SlurmRun:
         self.queued = Queued()
         self.everything_submitted = False
         self._limits = Limits()
-        self._full: _Full | None = None
+        self._full: Full | None = None
         self._n_jobs = self._n_arrays = 0
 
     def begin(self, view: View) -> None:
@@ -208,7 +204,7 @@ class SlurmRun:
                 self._submit_array(resources, elements[:n_elements])
             except slurm_jobs.SlurmFull as full:
                 if n_elements == 1:
-                    self._full = _Full(str(full), len(self.queued.jobs), time.monotonic())
+                    self._full = Full.now(str(full), len(self.queued.jobs), self._full)
                     raise
                 n_elements //= 2
             except Refused:
@@ -245,6 +241,7 @@ class SlurmRun:
             submission.over({"never": "Slurm did not take it"})
             raise
         submission.taken(job_id)
+        self._full = None
         for index, share in enumerate(shares):
             self.queued.jobs[f"{job_id}_{index}"] = _new_entry(job_id, index, submission)
             self.queued.holding.update(dict.fromkeys(share, job_id))
@@ -277,19 +274,6 @@ class SlurmRun:
         finally:
             if lease is not None:
                 leases.clear(key)
-
-
-@dataclass(frozen=True)
-class _Full:
-    """What Slurm said when it took no more jobs, how many of ours were queued then, and when that was."""
-
-    said: str
-    n_queued: int
-    at: float
-
-    def surely(self, n_queued: int) -> bool:
-        """Whether asking again is idle: none of our jobs has ended since; others' are given a minute."""
-        return n_queued >= self.n_queued and time.monotonic() - self.at < FULL_FOR
 
 
 def _new_entry(job_id: str, index: int, submission: Submission) -> slurm.Entry:

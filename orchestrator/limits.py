@@ -1,5 +1,7 @@
 """What a cluster allows at most, asked of it once."""
 
+import time
+from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator import slurm, slurm_offers
@@ -7,6 +9,8 @@ from orchestrator.settings import Resources
 
 # Slurm's own, where it does not say.
 LONGEST_ARRAY = 1001
+# Seconds until a full queue is asked again although none of our jobs has left it; each time twice as long.
+FULL_FOR, MOST_FULL_FOR = 5.0, 80.0
 
 
 class Limits:
@@ -33,3 +37,23 @@ class Limits:
             if fields.get("Default") == "YES":
                 limits[None] = limits[name]
         return limits
+
+
+@dataclass(frozen=True)
+class Full:
+    """What Slurm said when it took no more jobs, how many of ours were queued then, and when that was."""
+
+    said: str
+    n_queued: int
+    at: float
+    patience: float  # seconds
+
+    @classmethod
+    def now(cls, said: str, n_queued: int, before: "Full | None") -> "Full":
+        """Just told so; `before`: as it was the last time, if nothing was taken in between."""
+        patience = FULL_FOR if before is None else min(2 * before.patience, MOST_FULL_FOR)
+        return cls(said, n_queued, time.monotonic(), patience)
+
+    def surely(self, n_queued: int) -> bool:
+        """Whether asking again is idle: none of our jobs has ended since, and others' had little time."""
+        return n_queued >= self.n_queued and time.monotonic() - self.at < self.patience

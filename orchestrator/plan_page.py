@@ -10,8 +10,10 @@ from orchestrator.estimate import Cost
 from orchestrator.expectation import designs, expectation
 from orchestrator.identity import KINDS
 from orchestrator.prepare import Prepared
+from orchestrator.price import bill
 from orchestrator.progress import duration
 from orchestrator.run import difference
+from orchestrator.shapes import model_of
 
 
 def show(prepared: Prepared, console: Console) -> None:
@@ -29,7 +31,7 @@ def show(prepared: Prepared, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    for line in _outlook(prepared):
+    for line in (*_memory(prepared), *_bill(prepared), *_outlook(prepared)):
         console.print(line, highlight=False, soft_wrap=True)
     newest = prepared.study.latest() if prepared.study.plans.is_dir() else None
     if newest and newest[1]["cells"] != prepared.document()["cells"]:
@@ -52,6 +54,34 @@ def _subsets(prepared: Prepared) -> Table:
         pairs = ", ".join(f"({subset}, {train})" for subset, train in sorted(seeds[group]))
         table.add_row(group[0], ", ".join(str(size) for size in sorted(sizes)), pairs, group[1])
     return table
+
+
+def _memory(prepared: Prepared) -> Iterable[str]:
+    """What the largest training of each model needs."""
+    largest: dict[str, int] = {}
+    for key, artifact in prepared.to_make.items():
+        memory = prepared.costs[key].memory
+        if memory is not None:
+            model = model_of(artifact, prepared.plan.artifacts) or ""
+            largest[model] = max(memory, largest.get(model, 0))
+    for model, n_bytes in largest.items():
+        yield (
+            f"training {model} takes up to {size(n_bytes)} of a device's memory, with rows as long as "
+            "model.context (cluster.compute.rows_at_once, .gradient_checkpointing)"
+        )
+
+
+def _bill(prepared: Prepared) -> Iterable[str]:
+    cluster = prepared.settings.cluster
+    found = bill(prepared.to_make, prepared.plan.artifacts, prepared.costs, cluster)
+    if not found.gpu_hours:
+        return
+    if found.price is None:
+        asked = "no price is declared (cluster.price_per_gpu_hour)"
+    else:
+        each = f"{cluster.price_per_gpu_hour:g} {cluster.currency} each"
+        asked = f"{found.price:,.2f} {cluster.currency} at {each} (cluster.price_per_gpu_hour)"
+    yield f"{found.gpu_hours:,.1f} GPU-hours: {asked}"
 
 
 def _outlook(prepared: Prepared) -> Iterable[str]:

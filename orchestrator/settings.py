@@ -11,6 +11,7 @@ Cause = Literal[
     "bad input",
     "import error",
     "loss not finite",
+    "loss diverged",
     "disk full",
     "out of GPU memory",
     "out of memory",

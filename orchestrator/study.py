@@ -13,6 +13,7 @@ from orchestrator.identity import Artifact
 from orchestrator.ledger import State
 from orchestrator.plan import Plan, PlannedCell
 from orchestrator.planfile import fingerprint, read_artifacts, read_plan, write_index, write_plan
+from orchestrator.price import bill
 from orchestrator.refusal import Refused
 from orchestrator.settings import Settings
 from orchestrator.specs import Cell, Spec
@@ -115,11 +116,14 @@ def document(
     dumped: dict[int, Any] = {}  # what cells share is dumped once
     cells = [_cell(cell, references[index], dumped) for index, cell in enumerate(plan.cells)]
     artifacts = {key: _artifact(artifact, costs[key]) for key, artifact in plan.artifacts.items()}
+    gpus = bill(plan.artifacts, plan.artifacts, costs, settings.cluster)
     total = {
         "tokens": sum(cost.tokens for cost in costs.values()),
         "flops": sum(cost.flops for cost in costs.values()),
         "bytes": sum(cost.bytes for cost in costs.values()),
         "seconds": sum(cost.seconds for cost in costs.values()),
+        "gpu_hours": gpus.gpu_hours,
+        "price": gpus.price,
     }
     return {
         "study": settings.study,
@@ -226,5 +230,6 @@ def _artifact(artifact: Artifact, cost: Cost) -> dict[str, Any]:
             "flops": cost.flops,
             "bytes": cost.bytes,
             "seconds": round(cost.seconds, 1),
+            "memory": cost.memory,
         },
     }

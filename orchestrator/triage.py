@@ -27,6 +27,7 @@ POLICIES: Mapping[str, Policy] = {
     "loss not finite": Policy(
         1, "lower train.learning_rate, or look at the rows that the message names", alone=True
     ),
+    "loss diverged": Policy(1, "lower train.learning_rate, or give it a longer warm-up", alone=True),
     "disk full": Policy(1, "free disk space, then run again", stops_run=True),
     "out of GPU memory": Policy(5, "ask for larger or more GPUs (++cluster.stages.checkpoint.gpus=2)"),
     "out of memory": Policy(

@@ -1,5 +1,6 @@
 """Kills what a run consists of: its stage, its worker, itself, or everything at once."""
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,11 @@ def wait_for_a_lease(outputs: Path, run: "subprocess.Popen[bytes]") -> None:
         if any((outputs / "artifacts" / ".leases").glob("*")):
             return
         time.sleep(0.05)
+
+
+def hear_ctrl_c() -> None:
+    """Whoever runs the tests in the background has them ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def kill(victim: str, run: "subprocess.Popen[bytes]", tmp_path: Path) -> None:

@@ -7,7 +7,15 @@ from orchestrator import check, compose
 CONF = Path(__file__).parent.parent / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 GROUPS = ("data", "strategy", "model", "train", "evaluate", "cluster", "analysis")
-CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+
+
+def choice(group: str, path: Path):
+    """What is there for real models is planned as well by slow tests (test_plan_models)."""
+    real = "kind: pretrained" in path.read_text() or path.stem.startswith("mugglemath")
+    return pytest.param(group, path.stem, marks=[pytest.mark.slow] if real else [])
+
+
+CHOICES = [choice(group, path) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 
 
 def composed(*arguments):

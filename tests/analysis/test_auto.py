@@ -183,7 +183,7 @@ def test_wishes_that_make_no_sense_are_refused(fit, options, sentence):
 @pytest.mark.parametrize(
     ("change", "options", "sentence"),
     [
-        ({"y": 47.0}, (), "row 3: y is 47, not an accuracy from 0 to 1; say --percent"),
+        ({"y": 47.0}, (), "row 3: y is 47, not an accuracy from 0 to 1; correct the row"),
         ({"y": None}, (), "row 3: y is empty"),
         ({"y": "n/a"}, (), "row 3: y is 'n/a', not a finite number"),
         ({"n": -5}, (), "row 3: n is -5, less than no data at all"),
@@ -245,17 +245,6 @@ def test_a_law_that_amount_zero_carries_forecasts_as_fitted(fit):
     assert found["status"] != "too few amounts"
     assert found["predictions"][0]["estimate"] == pytest.approx(30, abs=0.1)
     assert found["predictions"][1]["estimate"] > 40
-
-
-def test_a_forecast_far_from_the_law_reported_says_so_once(fit):
-    table = [{"n": 100 * 2**place, "y": y} for place, y in enumerate((0.3, 0.35, 0.42, 0.44))]
-    found = fits(fit(table, "--law", "auto", "--predict", "800,1600,1e6", "--json"))[0]
-    said = [text for text in found["warnings"] if text.startswith("the forecast at")]
-    assert len(said) == 1
-    assert said[0].startswith("the forecast at 1e+06, ")
-    assert f"{found['law']} alone gives" in said[0]
-    alike = fits(fit(rows(sd=0), "--law", "auto", "--predict", "8192,16384", "--json"))[0]
-    assert not any(text.startswith("the forecast at") for text in alike["warnings"])
 
 
 @pytest.mark.slow

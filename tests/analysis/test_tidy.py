@@ -59,6 +59,8 @@ def test_parquet_and_tsv_are_read_too(tmp_path):
             " --where 'n > 0' does, or choose a law that takes them",
         ),
         (("a,256", "a,-4"), "row 2: n is -4, which has no logarithm"),
+        (("a,256", "a,1e-300"), "row 2: n is 1e-300, which is no amount of data: give amounts from 1e-09"),
+        (("a,256", "a,1e19"), "row 2: n is 1e+19, which is no amount of data"),
         (("128", "-128"), "row 1 (and 1 more): n is -128, which has no logarithm"),
         (("0.15", ""), "row 4: acc is empty; fill it in or leave it out, as --where 'acc.notna()' does"),
         (("0.15", "nan"), "row 4: acc is 'nan', not a finite number; correct the row or leave it out"),

@@ -17,6 +17,7 @@ from experiments.grading import processes
 from experiments.grading.batch import Answered, Reference, grade_all, reference_of
 from experiments.grading.processes import judged
 from orchestrator.specs import AnswerRule
+from tests.killing import hear_ctrl_c
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 # Golds of MATH that mean the same though they are written differently, where the test below meets them.
@@ -133,7 +134,9 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
         "--benchmark",
         "math",
     ]
-    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as grading:
+    with subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, preexec_fn=hear_ctrl_c
+    ) as grading:
         parent = psutil.Process(grading.pid)
         # More CPU time than it takes to begin: at least one is busy with a bomb, deaf to everything.
         workers: list[psutil.Process] = []

@@ -14,7 +14,7 @@ from experiments.batches import ShuffledBatches
 from experiments.encode import Reading, Text, encode
 from experiments.keeper import Keeper
 from experiments.learner import of_new
-from experiments.loop import NotFiniteError, Recipe, fit, rate
+from experiments.loop import DivergedError, NotFiniteError, Recipe, fit, rate
 from experiments.training import Step
 from orchestrator.specs import NewModel
 from tests.experiments.training import MODEL, beside, quiet
@@ -85,6 +85,13 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(learner: Learner) -> None:
         learner.llama.model.norm.weight[0] = math.inf
     with pytest.raises(NotFiniteError, match=r"at step 1 of 20.*lower train\.learning_rate"):
         learner.fit(RECIPE)
+
+
+def test_a_loss_that_stays_far_above_its_beginning_stops_with_a_cause(learner: Learner) -> None:
+    learner.fit(replace(RECIPE, n_steps=150, learning_rate=1e-3, warmup_share=1.0))
+    with pytest.raises(DivergedError, match=r"loss diverged: .* at step \d+ of 400.*lower train"):
+        # What it has learnt is its beginning: large steps only make it worse.
+        learner.fit(replace(RECIPE, n_steps=400, learning_rate=3.0, warmup_share=0.9, clip=1e3))
 
 
 @pytest.mark.parametrize("n_parts", [2, 3, 9])

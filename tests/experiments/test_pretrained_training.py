@@ -13,7 +13,7 @@ from experiments import lora, pretrained
 from experiments.batches import collate
 from experiments.encode import Text, encode
 from experiments.how import AS_IT_IS, How
-from experiments.resume import Resumption
+from experiments.resume import Paused, Resumption
 from experiments.start import start
 from experiments.train import make_checkpoint
 from experiments.world import Row
@@ -157,7 +157,7 @@ def test_dropout_follows_the_training_seed(bases: dict[str, Path], pool: Path, t
 def test_states_of_adapters_leave_the_frozen_weights_out(
     bases: dict[str, Path], pool: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(Exception, match="step 2 of 6"):
+    with pytest.raises(Paused, match="step 2 of 6"):
         trained(
             bases["llama"],
             pool,

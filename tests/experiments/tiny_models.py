@@ -1,5 +1,6 @@
 """Models as the hub has them, small enough to make on the spot: folders of a Llama, a Qwen2 and a GPT-2."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,11 @@ GPT2 = GPT2Config(
 CONFIGS = {"llama": LLAMA, "qwen2": QWEN2, "gpt2": GPT2}
 
 
-def write_model(folder: Path, kind: str, shard: str = "1GB", **tokens: Any) -> Path:
+def write_model(folder: Path, kind: str, shard: str = "1GB", context: int = CONTEXT, **tokens: Any) -> Path:
     """Write weights and tokenizer as `save_pretrained` does; Llama begins texts with a token of its own."""
     tokenizer = hub_tokenizer(kind, **tokens)
-    config = CONFIGS[kind]
+    config = copy.deepcopy(CONFIGS[kind])
+    config.max_position_embeddings = context
     config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
     config.pad_token_id = tokenizer.pad_token_id
     with torch.random.fork_rng(devices=[]):

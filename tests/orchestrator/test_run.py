@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.killing import kill, wait_for_a_lease
+from tests.killing import hear_ctrl_c, kill, wait_for_a_lease
 from tests.outcome import made, manifests, records, sha256
 from tests.tiny import AXES, ROOT, command, doublings, environment, run_to_its_end
 
@@ -176,8 +176,7 @@ def test_ctrl_c_stops_after_what_is_in_hand_and_the_next_run_goes_on(tmp_path: P
         cwd=ROOT,
         env=environment(tmp_path),
         process_group=0,
-        # Whoever runs the tests in the background has them ignore Ctrl-C, and so would what they start.
-        preexec_fn=_hear_ctrl_c,
+        preexec_fn=hear_ctrl_c,
     )
     deadline = time.monotonic() + 60
     while not manifests(tmp_path / "outputs") and time.monotonic() < deadline:
@@ -189,10 +188,6 @@ def test_ctrl_c_stops_after_what_is_in_hand_and_the_next_run_goes_on(tmp_path: P
     ran = doublings(tmp_path, "run", *AXES)
     assert ran.returncode == 0, ran.stdout
     assert sorted(made(tmp_path / "outputs")) == sorted(manifests(tmp_path / "outputs"))
-
-
-def _hear_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_another_train_seed_gives_other_weights_of_the_same_subset(to_go_on_from: Path) -> None:

@@ -133,12 +133,12 @@ def test_a_partition_that_does_not_exist_is_refused_and_nothing_stays(a_study):
 
 
 def test_a_limit_of_the_accounting_is_waited_for(slurm, to_grade):
-    manage = ("sacctmgr", "--immediate")
+    limit = ("sacctmgr", "--immediate", "modify", "user", "root", "set")
     with slurm.configured("AccountingStorageEnforce=limits"):
-        command(*manage, "add", "user", "root", "account=root", "MaxSubmitJobs=3")
+        command(*limit, "MaxSubmitJobs=3")
         try:
             said = to_grade.run(*SHORT)
         finally:
-            command(*manage, "delete", "user", "root")
+            command(*limit, "MaxSubmitJobs=-1")
     assert "Slurm takes no more jobs for now" in said
     to_grade.same_as_undisturbed(n_records=8)
