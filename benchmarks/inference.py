@@ -5,6 +5,7 @@ python benchmarks/inference.py [PROMPTS]    # 500 unless said; needs `make vllm-
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -69,10 +70,9 @@ def main() -> None:
             "context": CONTEXT,
         }
         (place / "spec.json").write_text(json.dumps(spec))
-        begun = time.perf_counter()
-        swaps = job(spec, place)
-        together = time.perf_counter() - begun
-        print(f"{N_CHECKPOINTS} checkpoints, one engine: {together:.1f} s, canaries and files included")
+        with timed() as together:
+            swaps = job(spec, place)
+        print(f"{N_CHECKPOINTS} checkpoints, one engine: {told(together)}, canaries and files included")
         print(
             f"  of which swap, proof and answers, each but the first: {min(swaps):.2f} to {max(swaps):.2f} s"
         )
@@ -113,18 +113,19 @@ def request(spec: dict[str, Any], weights: Path, into: Path) -> dict[str, Any]:
     }
 
 
-def alone(place: Path, multiprocessing: str, together: float) -> None:
+def alone(place: Path, multiprocessing: str, together: list[float]) -> None:
     """A process for each checkpoint, that starts vLLM, answers and ends."""
-    begun = time.perf_counter()
-    for number in range(N_ALONE):
-        run("alone", place, str(number), VLLM_ENABLE_V1_MULTIPROCESSING=multiprocessing)
-    each = (time.perf_counter() - begun) / N_ALONE
+    with timed() as these:
+        for number in range(N_ALONE):
+            run("alone", place, str(number), VLLM_ENABLE_V1_MULTIPROCESSING=multiprocessing)
+    each = [seconds / N_ALONE for seconds in these]
+    wall, cpu = (N_CHECKPOINTS * one / other for one, other in zip(each, together, strict=True))
     same = [answers(place / f"answers-{n}") == json.loads((place / f"alone-{n}.json").read_text())
             for n in range(N_ALONE)]  # fmt: skip
     name = "vLLM's defaults" if multiprocessing == "1" else "without its multiprocessing"
     print(
-        f"a process for each, {name}: {each:.1f} s each, {N_CHECKPOINTS * each / together:.1f} times as long "
-        f"for {N_CHECKPOINTS} ({N_ALONE} measured); same completions: {all(same)}"
+        f"a process for each, {name}: {told(each)} each ({N_ALONE} measured), for {N_CHECKPOINTS} "
+        f"{wall:.1f} times the wall time, {cpu:.1f} times the CPU time; same completions: {all(same)}"
     )
 
 
@@ -180,16 +181,15 @@ def swaps(place: Path) -> None:
     held = import_module("experiments.inference.held").Held()
     times = []
     for number in range(N_CHECKPOINTS):
-        begun = time.perf_counter()
-        engine, _ = engines.engine_for(wish(place, number), held, place)
-        times.append(time.perf_counter() - begun)
-    begun = time.perf_counter()
-    engine.swap(place / "checkpoint-0")
-    alone = time.perf_counter() - begun
-    times = sorted(times[1:])
+        with timed() as seconds:
+            engine, _ = engines.engine_for(wish(place, number), held, place)
+        times.append(seconds)
+    with timed() as alone:
+        engine.swap(place / "checkpoint-0")
+    walls, cpus = (sorted(column) for column in zip(*times[1:], strict=True))
     print(
-        f"swap and prove: median {times[len(times) // 2]:.3f} s, at most {times[-1]:.3f} s; "
-        f"swap alone {alone:.3f} s"
+        f"swap and prove: median {told([walls[len(walls) // 2], cpus[len(cpus) // 2]])}, "
+        f"at most {told([walls[-1], cpus[-1]])}; swap alone {told(alone)}"
     )
     held.end()
 
@@ -234,20 +234,32 @@ def batching(place: Path) -> None:
     with timed() as single, torch.inference_mode():
         for prompt in asked[:N_ONE_BY_ONE]:
             engine.model.generate(torch.tensor([prompt]), max_new_tokens=N_TOKENS, do_sample=False)
-    loop = single[0] * len(asked) / N_ONE_BY_ONE
+    loop = [seconds * len(asked) / N_ONE_BY_ONE for seconds in single]
     print(
-        f"transformers, {len(asked)} prompts: batches {batched[0]:.1f} s, one by one {loop:.1f} s "
-        f"({N_ONE_BY_ONE} measured): {loop / batched[0]:.1f} times"
+        f"transformers, {len(asked)} prompts: batches {told(batched)}, one by one {told(loop)} "
+        f"({N_ONE_BY_ONE} measured): {loop[1] / batched[1]:.1f} times the CPU time"
     )
 
 
 @contextmanager
 def timed() -> Iterator[list[float]]:
-    """Seconds, known afterwards."""
+    """Seconds on the clock and of CPU, of processes that ended within too; known afterwards."""
     seconds: list[float] = []
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), cpu_seconds()
     yield seconds
-    seconds.append(time.perf_counter() - begun)
+    seconds += [time.perf_counter() - begun, cpu_seconds() - spent]
+
+
+def cpu_seconds() -> float:
+    """Of this process and of its children that have ended: a loaded machine makes them hardly longer."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def told(seconds: list[float]) -> str:
+    """For people."""
+    wall, cpu = seconds
+    return f"{wall:.2f} s ({cpu:.2f} s of CPU)"
 
 
 def reference(place: Path) -> tuple[Any, list[list[int]]]:

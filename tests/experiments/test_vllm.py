@@ -148,14 +148,6 @@ def test_what_was_computed_before_a_swap_is_not_used_after_it(
     assert n_same(rows, expected) >= 39
 
 
-def test_a_cache_that_cannot_be_reset_costs_the_engine(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    study.completed(study.checkpoints[0], likelihood=False)
-    monkeypatch.setattr(study.generation.held.alive.engine._llm, "reset_prefix_cache", lambda: False)
-    summary, _ = study.completed(study.checkpoints[1], likelihood=False)
-    assert summary["weights"]["proof"] == "fresh engine"
-    assert "prefix cache" in summary["weights"]["swap_failed"]
-
-
 def test_an_engine_that_dies_keeps_its_finished_shards_and_is_replaced(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
