@@ -211,6 +211,10 @@ def test_adapters_are_swapped_in_with_their_base(study: Study) -> None:
 def test_what_vllm_cannot_serve_is_refused(study: Study) -> None:
     with pytest.raises(Refused, match=r"vLLM cannot serve .*; choose evaluate.engine=transformers"):
         study.completed(study.checkpoints[0], context=100_000)
+    study.generation, kept = Generation(Held(), {"memory_share": 1e-9}), study.generation
+    with pytest.raises(Refused, match=r"one answer of 256 tokens takes .*; raise the share"):
+        study.completed(study.checkpoints[0])
+    study.generation = kept
     narrow = write_checkpoint(study.folder / "narrow", 0, hidden_size=48)
     with pytest.raises(Refused, match=r"heads of 24 dimensions, .* none that vLLM serves on a CPU \(32, "):
         study.completed(narrow)
