@@ -64,6 +64,7 @@ def mend_tied_heads(model: Any) -> None:
     """Pack anew what a CPU computes with, where a module shares its weight with another.
 
     vLLM 0.32 repacks the module that the weight was loaded into, and leaves a tied head with the old one.
+    Modules that gave their weight away in packing are as they should be, and stay so.
     """
     for module in model.modules():
         if hasattr(module, "cpu_linear") and isinstance(getattr(module, "weight", None), torch.Tensor):
@@ -123,7 +124,7 @@ class Vllm:
         ]
 
     def log_probabilities(self, pairs: Sequence[Pair], tick: Tick) -> list[list[float]]:
-        """The last token is scored as the only one that may be generated, as none fits behind it."""
+        """The last token is scored as the only one that may be generated, as none may fit behind it."""
         rows = [[*prompt, *reference] for prompt, reference in pairs]
         scoring = [
             SamplingParams(
@@ -139,8 +140,8 @@ class Vllm:
         ]
         outputs = self._computed([row[:-1] for row in rows], scoring, tick)
         return [
-            [*output.prompt_logprobs.logprobs, *output.outputs[0].logprobs.logprobs][-len(reference) :]
-            for output, (_, reference) in zip(outputs, pairs, strict=True)
+            [*output.prompt_logprobs.logprobs, *output.outputs[0].logprobs.logprobs][len(prompt) - 1 :]
+            for output, (prompt, _) in zip(outputs, pairs, strict=True)
         ]
 
     def _decoding(self, question: Question, decoding: Decoding) -> SamplingParams:

@@ -11,9 +11,12 @@ import pytest
 from experiments.generate import Generation
 from experiments.inference.engine import Limit
 from experiments.inference.held import Held
+from experiments.inference.reference import Transformers
+from experiments.inference.weights import read_weights
+from experiments.pretrained import read_tokenizer
 from experiments.resume import Paused, Resumption
 from orchestrator.refusal import Refused
-from tests.experiments.checkpoints import SPEC, write_adapters, write_checkpoint
+from tests.experiments.checkpoints import CONTEXT, SPEC, write_adapters, write_checkpoint
 from tests.experiments.interrupting import AfterLooks
 
 pytestmark = [
@@ -87,6 +90,11 @@ def test_one_engine_answers_for_each_checkpoint_as_transformers_does(study: Stud
             assert row["nll"] == pytest.approx(other["nll"], abs=1e-3 * row["n_reference_tokens"])
             assert row["n_reference_tokens"] == other["n_reference_tokens"]
     assert len(set(map(id, engines))) == 1
+    # A reference that fills the context to its last token.
+    full = [([5], [6 + number % 90 for number in range(CONTEXT - 1)])]
+    [scores] = engines[0].log_probabilities(full, lambda: None)
+    reference = Transformers(read_weights(first, None), read_tokenizer(first), "float32")
+    assert scores == pytest.approx(reference.log_probabilities(full, lambda: None)[0], abs=1e-3)
     assert [proof["proof"] for proof in proofs] == ["fresh engine", *["swapped in"] * 3]
     for proof in proofs[1:]:
         assert proof["difference"] <= proof["tolerance"] <= proof["change"] / 10
