@@ -11,8 +11,8 @@ import hydra
 from omegaconf import OmegaConf
 
 from orchestrator import check, compose
+from orchestrator.cell import Cell
 from orchestrator.prepare import prepare
-from orchestrator.specs import Cell
 
 CHOICES = {"strategy": ["queries", "numbers"], "evaluate": ["[mini_test]", "[mini_test,mini_ood]"]}
 LEAVES = {

@@ -19,8 +19,9 @@ from experiments.loop import Recipe, fit
 from experiments.resume import Progress, Resumption
 from experiments.state import identity
 from experiments.world import Passage, base_mixture, items, vocabulary
+from orchestrator.cell import NewModel, Pretrain
 from orchestrator.refusal import Refused
-from orchestrator.specs import NewModel, Pretrain, SymbolicSource, World
+from orchestrator.specs import SymbolicSource, World
 
 REHEARSAL = "rehearsal.parquet"
 REHEARSAL_SEQUENCES = 4000

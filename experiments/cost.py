@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from experiments.llm.request import CHARACTERS_PER_TOKEN, n_requests
 from experiments.memory import training_bytes
 from experiments.shape import Shape, of_base
 
@@ -48,7 +49,30 @@ def answer(artifacts: Sequence[Described], compute: Mapping[str, Any]) -> dict[s
 
 def _pool(pool: Described) -> Cost:
     n_rows = _n_rows(pool)
+    if pool["spec"]["strategy"]["kind"] == "llm" and not pool.get("summary"):
+        return _written(pool)
     return Cost(0, 0.0, round(n_rows * (ID_BYTES + TOKEN_BYTES * _row_tokens(pool))))
+
+
+def _written(pool: Described) -> Cost:
+    """Tokens that a model reads and writes; what that takes is the server's affair."""
+    strategy = pool["spec"]["strategy"]
+    n_queries, n_responses = n_requests(strategy, _n_seeds(pool))
+    prompts = strategy["prompts"].values()
+    read = n_responses * _n_read(strategy["solve"]) + sum(
+        n_queries / len(prompts) * _n_read(p) for p in prompts
+    )
+    n_tokens = round(read + (n_queries + n_responses) * TABLE_TOKENS)
+    return Cost(n_tokens, 0.0, round(n_responses * (ID_BYTES + TOKEN_BYTES * TABLE_TOKENS)))
+
+
+def _n_read(prompt: Mapping[str, str]) -> float:
+    """Tokens of a prompt with a problem and its solution in it."""
+    return len(prompt["system"] + prompt["user"]) / CHARACTERS_PER_TOKEN + TABLE_TOKENS
+
+
+def _n_seeds(pool: Described) -> int:
+    return int(pool["spec"]["seed"].get("n_items", TABLE_ROWS))
 
 
 def _base(base: Described) -> Cost:
@@ -142,8 +166,10 @@ def _n_rows(pool: Described) -> int:
     strategy = pool["spec"]["strategy"]
     if pool.get("summary"):
         return int(pool["summary"]["n_rows"])
-    if strategy["kind"] == "symbolic":
+    if "rows" in strategy:
         return int(strategy["rows"])
+    if strategy["kind"] == "llm":
+        return n_requests(strategy, _n_seeds(pool))[1]
     source = pool["spec"]["seed"] if strategy["kind"] == "seed" else strategy["source"]
     return int(source.get("n_items", TABLE_ROWS))
 

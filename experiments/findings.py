@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from experiments.contamination import NONE, InCommon, Tested
 from experiments.sources import read_hashed
-from experiments.text import normalise
 from orchestrator.identity import canonical
 
 Artifacts = Mapping[str, Mapping[str, Any]]  # of a plan, by key
@@ -44,7 +44,11 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Contamination:
-    """Rows of a subset whose query, once normalised, is that of a benchmark item."""
+    """What the rows of a subset have of a benchmark's items.
+
+    `n_matches`: queries that are one of them once normalised. The rest is no leak by itself, and is shown:
+    queries that differ in their numbers alone, and those with a run of 8 or of 13 words in common.
+    """
 
     strategy: str
     amount: int
@@ -52,6 +56,9 @@ class Contamination:
     benchmark: str
     n_rows: int
     n_matches: int
+    n_same_mould: int
+    n_short_runs: int
+    n_long_runs: int
 
 
 @dataclass(frozen=True)
@@ -197,40 +204,48 @@ def _overlap(artifacts: Artifacts, trained: Sequence[Trained]) -> Iterator[Overl
             )
 
 
-def _benchmarks(plan: Mapping[str, Any]) -> dict[str, set[str]]:
-    """The normalised queries of every benchmark of the cells, read anew from where they came."""
+def _benchmarks(plan: Mapping[str, Any]) -> dict[str, Tested]:
+    """The queries of every benchmark of the cells, read anew from where they came."""
     records = {name: key for cell in plan["cells"] for name, key in cell["artifacts"]["record"].items()}
     benchmarks = {}
     for name, key in sorted(records.items()):
         record = plan["artifacts"][key]
-        problems = read_hashed(record["spec"]["source"], record["places"])
-        benchmarks[name] = set(map(normalise, problems.queries))
+        benchmarks[name] = Tested(read_hashed(record["spec"]["source"], record["places"]).queries)
     return benchmarks
 
 
 def _contamination(
-    store: Path, artifacts: Artifacts, trained: Sequence[Trained], benchmarks: Mapping[str, set[str]]
+    store: Path, artifacts: Artifacts, trained: Sequence[Trained], benchmarks: Mapping[str, Tested]
 ) -> Iterator[Contamination]:
-    queries: dict[str, dict[str, str]] = {}
+    pools: dict[str, dict[str, dict[str, InCommon]]] = {}
     for checkpoint in {(one.chain, one.amount): one for one in trained}.values():
         for key in _pools(checkpoint.inputs):
-            if key not in queries:
-                queries[key] = _queries(_folder(store, artifacts, key))
-        asked = [queries[checkpoint.inputs[role]][row] for role, row, _ in checkpoint.rows]
-        for name, tested in benchmarks.items():
+            if key not in pools:
+                pools[key] = _overlaps(_folder(store, artifacts, key), benchmarks)
+        met = [pools[checkpoint.inputs[role]][row] for role, row, _ in checkpoint.rows]
+        for name in benchmarks:
+            found = sum((overlaps[name] for overlaps in met), NONE)
             yield Contamination(
                 strategy=checkpoint.strategy,
                 amount=checkpoint.amount,
                 subset_seed=checkpoint.subset_seed,
                 benchmark=name,
-                n_rows=len(asked),
-                n_matches=sum(query in tested for query in asked),
+                n_rows=len(met),
+                n_matches=found.n_same,
+                n_same_mould=found.n_same_mould,
+                n_short_runs=found.n_short_runs,
+                n_long_runs=found.n_long_runs,
             )
 
 
-def _queries(pool: Path) -> dict[str, str]:
+def _overlaps(pool: Path, benchmarks: Mapping[str, Tested]) -> dict[str, dict[str, InCommon]]:
+    """For each row of a pool what it has of each benchmark."""
     table = pq.read_table(pool / "pool.parquet", columns=["row_id", "query"])
-    return dict(zip(table["row_id"].to_pylist(), map(normalise, table["query"].to_pylist()), strict=True))
+    known: dict[str, dict[str, InCommon]] = {}
+    for query in table["query"].unique().to_pylist():
+        known[query] = {name: tested.overlap(query) for name, tested in benchmarks.items()}
+    rows = zip(table["row_id"].to_pylist(), table["query"].to_pylist(), strict=True)
+    return {row: known[query] for row, query in rows}
 
 
 def _leaked(contamination: Sequence[Contamination]) -> Iterator[str]:

@@ -22,9 +22,9 @@ from experiments.resume import Paused, Progress, Resumption
 from experiments.shards import Shards
 from experiments.sources import Problems, read_hashed
 from experiments.state import identity
+from orchestrator.cell import Sampling
 from orchestrator.refusal import Refused
 from orchestrator.settings import Inference
-from orchestrator.specs import Sampling
 
 SCHEMA = pa.schema(
     [

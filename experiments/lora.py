@@ -9,8 +9,8 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors.torch import save_file
 from transformers.pytorch_utils import Conv1D
 
+from orchestrator.cell import Lora
 from orchestrator.refusal import Refused
-from orchestrator.specs import Lora
 
 CONFIGURATION, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from orchestrator.specs import NewModel
+from orchestrator.cell import NewModel
 
 PAD, END, BEGIN, UNKNOWN = "<pad>", "</s>", "<s>", "<unk>"
 SPECIAL = [PAD, END, BEGIN, UNKNOWN]

@@ -15,10 +15,10 @@ from experiments.hub import folder_of
 from experiments.prompts import check_chat
 from experiments.shape import Shape
 from experiments.weights import digest_of, digests, files_of, sha256
+from orchestrator.cell import PretrainedModel
 from orchestrator.files import read_json, write_json
 from orchestrator.prompts import CHAT
 from orchestrator.refusal import Refused
-from orchestrator.specs import PretrainedModel
 
 # In a base: the digest and size of every file; its weights are links to where they lie.
 FILES = "files.json"

@@ -34,8 +34,9 @@ QUESTIONS = {
     "cost": ("experiments.cost", "answer", ("artifacts", "compute")),
 }
 ASKED = ("versions", *QUESTIONS, "make", "pause")
-# These can be paused; pools and records have nothing to save and come to their end.
 WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
+# These can be paused; records have nothing to save and come to their end.
+RESUMABLE = WITH_TORCH | {"pool"}
 WITH_PLACES = frozenset({"pool", "base", "completions", "record"})
 TRAINED = frozenset({"base", "checkpoint"})  # these want the memory of an engine for themselves
 
@@ -151,7 +152,7 @@ def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event
     arguments: list[Any] = [request["spec"], inputs, Path(request["into"]), progress]
     if kind in WITH_PLACES:
         arguments.append(request["places"])
-    if kind in WITH_TORCH:
+    if kind in RESUMABLE:
         arguments.append(Resumption(Path(request["state"]), request["save_every"], pause))
     if kind == "checkpoint":
         arguments.append(_named("experiments.how", "How")(request["micro_batches"], **request["compute"]))

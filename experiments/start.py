@@ -15,7 +15,7 @@ from experiments.encode import Reading
 from experiments.how import How
 from experiments.hub import CONFIGURATION
 from experiments.learner import Learner
-from orchestrator.specs import Train
+from orchestrator.cell import Train
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,19 @@
 """When two texts are the same: the one rule for duplicates, decontamination and the ids of rows."""
 
+import re
 from hashlib import blake2b
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 def normalise(text: str) -> str:
     """The text in lower case with every run of white space as one blank."""
     return " ".join(text.lower().split())
+
+
+def words_of(text: str) -> list[str]:
+    """Runs of letters and digits in lower case."""
+    return _WORD.findall(text.lower())
 
 
 def query_id(query: str) -> str:

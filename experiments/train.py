@@ -18,8 +18,8 @@ from experiments.start import start
 from experiments.state import identity
 from experiments.subset import select
 from experiments.training import Step
+from orchestrator.cell import Train
 from orchestrator.refusal import Refused
-from orchestrator.specs import Train
 
 KEPT = ["position", "row_id", "source_id", "role"]
 

@@ -52,21 +52,20 @@ def _show(found: Findings, console: Console) -> None:
     for pair in sorted(found.overlap, key=lambda pair: (pair.strategies, pair.amount, pair.subset_seed)):
         strategies, sources = " and ".join(pair.strategies), " and ".join(map(str, pair.n_sources))
         overlap.add_row(strategies, str(pair.amount), str(pair.subset_seed), sources, f"{pair.shared:.1%}")
-    leaks = Table(
-        "strategy", "amount", "benchmark", "rows", "matches", title="Contamination, all seeds together"
-    )
-    for (strategy, amount, benchmark), (n_rows, n_matches) in _totals(found.contamination).items():
-        leaks.add_row(strategy, str(amount), benchmark, str(n_rows), str(n_matches))
+    leaks = Table("strategy", "amount", "benchmark", "rows", "same", "other numbers", "8 words", "13 words")
+    leaks.title = "Rows whose query is a benchmark's, or has part of one, all seeds together"
+    for (strategy, amount, benchmark), counts in _totals(found.contamination).items():
+        leaks.add_row(strategy, str(amount), benchmark, *map(str, counts))
     for table in (chains, overlap, leaks):
         if table.row_count:
             console.print(table)
     console.print("nothing wrong" if not found.problems else f"{len(found.problems)} problems")
 
 
-def _totals(contamination: Sequence[Contamination]) -> dict[tuple[str, int, str], tuple[int, int]]:
-    totals: dict[tuple[str, int, str], tuple[int, int]] = {}
+def _totals(contamination: Sequence[Contamination]) -> dict[tuple[str, int, str], tuple[int, ...]]:
+    totals: dict[tuple[str, int, str], tuple[int, ...]] = {}
     for found in sorted(contamination, key=lambda found: (found.strategy, found.amount, found.benchmark)):
         where = (found.strategy, found.amount, found.benchmark)
-        n_rows, n_matches = totals.get(where, (0, 0))
-        totals[where] = (n_rows + found.n_rows, n_matches + found.n_matches)
+        counts = (found.n_rows, found.n_matches, found.n_same_mould, found.n_short_runs, found.n_long_runs)
+        totals[where] = tuple(map(sum, zip(totals.get(where, (0,) * len(counts)), counts, strict=True)))
     return totals

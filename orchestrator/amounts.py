@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
+from orchestrator.cell import Subset
 from orchestrator.refusal import Refused
-from orchestrator.specs import Subset
 
 
 def parse(amount: int | float | str) -> int | Fraction:
@@ -47,6 +47,15 @@ def resolve(amount: int | float | str, subset: Subset, pool_size: int, seed_size
             f"it has {pool_size} {subset.unit}"
         )
     return wanted
+
+
+def refuse_share(amount: int | float | str, name: str) -> None:
+    """Raises Refused for a share of a pool that a model has yet to write: nobody knows its size."""
+    if isinstance(parse(amount), Fraction):
+        raise Refused(
+            f"amount={amount} is a share of a pool that strategy '{name}' has yet to write: "
+            "give counts, or run one of them first"
+        )
 
 
 def _refused(amount: object) -> Refused:

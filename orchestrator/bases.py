@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.cell import Cell, NewModel, PretrainedModel, Train
 from orchestrator.facts import Facts
 from orchestrator.identity import Artifact
 from orchestrator.prompts import CHAT, text_of
 from orchestrator.refusal import Refused
-from orchestrator.specs import Cell, NewModel, PretrainedModel, Train
 
 
 @dataclass(frozen=True)

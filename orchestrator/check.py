@@ -6,10 +6,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from orchestrator.cell import Cell
 from orchestrator.families import Point
 from orchestrator.refusal import Refused, offer
 from orchestrator.settings import Settings
-from orchestrator.specs import Cell
 
 
 def settings(config: Mapping[str, Any]) -> Settings:

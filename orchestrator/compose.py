@@ -22,10 +22,10 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from orchestrator.cell import Cell
 from orchestrator.families import Families, Point
 from orchestrator.refusal import Refused, offer
 from orchestrator.settings import Settings
-from orchestrator.specs import Cell
 from orchestrator.sweep import Axes, Sweep, Values, expand
 
 CONF = Path(__file__).resolve().parent.parent / "conf"

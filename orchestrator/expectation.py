@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from orchestrator.cell import Cell
 from orchestrator.prepare import Prepared
-from orchestrator.specs import Cell, Spec, SymbolicSource
+from orchestrator.specs import Spec, SymbolicSource
 
 # An answer takes two seconds; a plan waits no longer than this for it.
 PATIENCE = 60.0

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.cell import PretrainedModel
 from orchestrator.identity import canonical
-from orchestrator.specs import PretrainedModel, Source, TableSource
+from orchestrator.specs import Source, TableSource
 
 
 class Oracle(Protocol):

@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 
 from orchestrator import amounts, bases
 from orchestrator.artifacts import Store
+from orchestrator.cell import Benchmark, Cell
 from orchestrator.facts import Facts
 from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
 from orchestrator.ledger import wanted
 from orchestrator.prompts import text_of
 from orchestrator.refusal import Refused
-from orchestrator.specs import Benchmark, Cell, Data, SeedStrategy, Strategy
+from orchestrator.specs import Data, SeedStrategy, Strategy
 
 T = TypeVar("T")
 SEEDS_ALONE = SeedStrategy(kind="seed", name="seed")
@@ -96,6 +97,8 @@ class Planner:
 
     def _amount(self, cell: Cell, pool: Artifact, seed: Artifact) -> int:
         unit = cell.subset.unit
+        if cell.strategy.kind == "llm" and not self.store.has("pool", pool.key):
+            amounts.refuse_share(cell.amount, cell.strategy.name)
         return amounts.resolve(
             cell.amount,
             cell.subset,
@@ -112,7 +115,7 @@ class Planner:
 
     def _pool_size(self, pool: Artifact, unit: str) -> int:
         strategy = pool.spec["strategy"]
-        if strategy["kind"] == "symbolic" and unit == "examples":
+        if strategy["kind"] in ("symbolic", "annotated") and unit == "examples":
             return int(strategy["rows"])  # the generator gives exactly these, or refuses
 
         def size() -> dict[str, int]:
@@ -134,6 +137,8 @@ class Planner:
                 table = self.facts.source(strategy.source, None)
                 chosen["source"] = dict(table.identity)
                 places.update(table.places)
+            elif strategy.kind == "llm":
+                places["server"] = chosen.pop("server")
             spec = {
                 "version": self.facts.versions()["pool"],
                 "seed": dict(seed.identity),

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orchestrator.cell import Cell
 from orchestrator.estimate import Cost, estimate
 from orchestrator.facts import Facts
 from orchestrator.identity import Artifact
@@ -16,7 +17,6 @@ from orchestrator.ledger import Ledger, wanted
 from orchestrator.plan import Plan, PlannedCell, Planner
 from orchestrator.refusal import Refused
 from orchestrator.settings import Settings
-from orchestrator.specs import Cell
 from orchestrator.stages import StageProcess
 from orchestrator.study import StudyFolder, document, reference
 

@@ -1,8 +1,10 @@
 """The vocabulary: what one cell is, as strict frozen values that YAML must match to the letter."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 
 class Spec(BaseModel):
@@ -18,6 +20,9 @@ Rate = Annotated[float, Field(gt=0.0)]
 Operation = Literal["numbers", "fractions", "concepts", "conditional", "complexity"]
 # YAML has lists where a frozen value needs tuples.
 Operations = Annotated[tuple[Operation, ...], Field(strict=False, min_length=1)]
+
+
+AnswerRule = Literal["gsm8k", "math"]
 
 
 class World(Spec):
@@ -94,162 +99,101 @@ class SymbolicStrategy(Spec):
     generator_seed: Seed
 
 
+class AnnotatedStrategy(Spec):
+    """Other numbers in problems whose solutions annotate each calculation, `48/2=<<48/2=24>>24`."""
+
+    kind: Literal["annotated"]
+    name: str
+    rows: Count
+    generator_seed: Seed
+
+
+class Filters(Spec):
+    """What a row must be to stay in a pool; each may be off."""
+
+    answer: AnswerRule | None = None  # the response has a final answer that this rule can read
+    max_characters: Count | None = None  # of query and response together
+    equations: bool = False  # annotated calculations come to what they say
+    distinct_paths: bool = False  # of a query's responses by the same calculations only the first stays
+    near_duplicates: Share | None = None  # queries at least so similar (Jaccard, words in fives) are one
+
+
 class TableStrategy(Spec):
     """An augmented set that exists already."""
 
     kind: Literal["table"]
     name: str
     source: TableSource
+    filters: Filters = Filters()
 
 
-Strategy = Annotated[SeedStrategy | SymbolicStrategy | TableStrategy, Field(discriminator="kind")]
+class ChatPrompt(Spec):
+    """What a model is asked. `{query}` and `{solution}` stand for the problem at hand and its solution."""
+
+    system: str
+    user: str
+
+    @field_validator("user")
+    @classmethod
+    def _has_known_fields(cls, user: str) -> str:
+        # Braces behind a letter are LaTeX's: \boxed{x}.
+        fields = set(re.findall(r"(?<![A-Za-z}])\{([a-z_]{2,})\}", user))
+        if "query" not in fields or fields - {"query", "solution"}:
+            wish = (
+                "Input should have the field {query}, may have {solution} and has no other, but has {found}"
+            )
+            found = ", ".join(sorted(fields)) or "none"
+            told = {"found": found, "query": "{query}", "solution": "{solution}"}
+            raise PydanticCustomError("fields", wish, told)
+        return user
 
 
-class Subset(Spec):
-    """How an amount becomes rows: the first `amount` of the pool in a keyed-hash order."""
+class Generator(Spec):
+    """A model and how it samples."""
 
-    order: Literal["breadth", "rows", "grouped"]
-    unit: Literal["examples", "queries"]
-    with_seed: bool  # the whole seed set rides along in every cell
-    axis: Literal["augmented", "total"]  # whether the amount counts the seed set that rides along
-
-
-class Pretrain(Spec):
-    """What the base learns before any fine-tuning (the miniature's own; a downloaded model has none)."""
-
-    tokens: Count
-    batch_size: Count
-    learning_rate: Rate
-    seed: Seed
-    drills_share: Share  # packed arithmetic drills
-    everyday_share: Share  # word problems about everyday units; the rest is out-of-domain forms
+    model: str  # as the server names it
+    revision: str | None  # of the weights, for the record
+    temperature: Annotated[float, Field(ge=0.0)]
+    top_p: Share
+    max_tokens: Count
+    seed: Seed  # every request has one of its own, made of this and of what is asked
 
 
-# A text with {query}, or the name of a template: `orchestrator.prompts` has them.
-Prompt = Annotated[str, Field(pattern=r"\{query\}|^(alpaca|chat|plain)$")]
-Dtype = Literal["float32", "bfloat16"]
+class Server(Spec):
+    """Where a model answers (`URL/chat/completions`) and what that may cost: how, not what."""
+
+    url: str
+    key: str  # environment variable with the key; a server without keys ignores it
+    concurrency: Count
+    timeout: Rate
+    tries: Count  # of one request, where the server is busy or breaks off
+    budget_tokens: Annotated[int, Field(ge=0)] | None
+    budget_dollars: Annotated[float, Field(ge=0.0)] | None
+    dollars_per_million: Annotated[tuple[float, float], Field(strict=False)]  # tokens read, tokens written
 
 
-class NewModel(Spec):
-    """A Llama made from nothing, its tokenizer included."""
+class LlmStrategy(Spec):
+    """Augmentation by a language model: new queries by each prompt, and paths to every one of them.
 
-    kind: Literal["new"]
-    name: str
-    hidden_size: Count
-    intermediate_size: Count
-    n_layers: Count
-    n_heads: Count
-    context: Count
-    init_seed: Seed
-    tokenizer: Literal["words", "bpe"]  # words of the world, or trained on the seed pool
-    vocabulary: Count | None  # size of a trained tokenizer; None: as many as the world has
-    prompt: Prompt  # the response follows it
-    pretrain: Pretrain | None
-
-
-class PretrainedModel(Spec):
-    """A causal language model that exists: a folder in the hub's layout, or a repository of the hub.
-
-    Only the digest of its files enters a key, never the place they were read from.
+    Without `prompts` the paths lead to the seed queries themselves.
     """
 
-    kind: Literal["pretrained"]
+    kind: Literal["llm"]
     name: str
-    path: str | None  # a folder; null: `repo`, as far as it is in the hub's cache
-    repo: str | None
-    revision: str | None
-    dtype: Dtype  # in which weights are held while they are trained, and saved
-    context: Count  # tokens of prompt and response together; at most what the model was made for
-    prompt: Prompt
-
-
-Model = Annotated[NewModel | PretrainedModel, Field(discriminator="kind")]
-
-
-class Budget(Spec):
-    """How long a cell trains. Constant epochs and constant steps are different studies."""
-
-    unit: Literal[
-        "epochs", "steps", "examples", "tokens"
-    ]  # tokens of prompts and responses, as they are read
-    value: Rate
-
-
-class Lora(Spec):
-    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685), trained in place of the weights."""
-
-    rank: Count
-    alpha: Count  # adapters count alpha / rank
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
-    # Names of modules, as in q_proj; all-linear: every linear layer but the head.
-    targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-
-
-class Train(Spec):
-    """The recipe of fine-tuning. Loss on the response only, normalised by the tokens of the batch.
-
-    What has a default enters keys only where it differs: a recipe that does not know it keeps its key.
-    """
-
-    budget: Budget
-    batch_size: Count
-    learning_rate: Rate
-    embedding_rate_factor: Rate
-    warmup_share: Share
-    final_rate_share: Share  # cosine ends at this share of the peak
-    weight_decay: Annotated[float, Field(ge=0.0)]
-    betas: Annotated[tuple[float, float], Field(strict=False)]
-    clip: Rate
-    rehearsal: Annotated[int, Field(ge=0)]  # sequences of the base mixture added to each batch
-    precision: Dtype = "float32"  # of the arithmetic; bfloat16 is torch's autocast
-    lora: Lora | None = None  # None: all weights are trained
-    too_long: Literal["error", "drop", "truncate"] = "error"  # an example above the context
-
-
-AnswerRule = Literal["gsm8k", "math"]
-
-
-class Benchmark(Spec):
-    """Test items, and how an answer is taken from a completion."""
-
-    role: Literal["in_domain", "out_of_domain"]
-    source: Source
+    prompts: dict[str, ChatPrompt] = {}  # operation -> what asks for a new query
+    rounds: Count  # new queries of each operation for each seed problem
+    writer: Generator
+    solve: ChatPrompt
+    paths: Count  # responses to each query
+    solver: Generator
     answer: AnswerRule
-    prompt: Prompt | None = None  # None: the model's own
-    max_new_tokens: Count
-    stop: Annotated[
-        tuple[str, ...], Field(strict=False)
-    ] = ()  # texts that end an answer, as the end token does
-    likelihood: bool  # also the likelihood of the reference solutions
+    agreement: Share  # a row's answer is the commonest of its query, and at least this share of the paths
+    gold: bool  # without prompts: a row's answer is that of the seed problem
+    filters: Filters
+    server: Server  # no part of any key
 
 
-class Sampling(Spec):
-    """Several answers to each item, drawn; the seed of an item's draws depends on its id and on this one."""
-
-    n: Count
-    temperature: Rate
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)]
-    seed: Seed
-
-
-class Evaluate(Spec):
-    """What a checkpoint is asked, and by which engine."""
-
-    engine: Literal["transformers", "vllm"]
-    dtype: Literal["float32", "bfloat16"]
-    sampling: Sampling | None = None  # None: one answer, greedy
-    benchmarks: dict[str, Benchmark]
-
-
-class Cell(Spec):
-    """One point of the grid: everything that can change a number in the paper."""
-
-    data: Data
-    strategy: Strategy
-    amount: int | float | str  # count, fraction of the pool, or a fraction written as "1/32"
-    subset_seed: Seed
-    train_seed: Seed
-    subset: Subset
-    model: Model
-    train: Train
-    evaluate: Evaluate
+Strategy = Annotated[
+    SeedStrategy | SymbolicStrategy | AnnotatedStrategy | LlmStrategy | TableStrategy,
+    Field(discriminator="kind"),
+]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.cell import Cell
 from orchestrator.estimate import Cost
 from orchestrator.files import write_text
 from orchestrator.identity import Artifact
@@ -16,7 +17,7 @@ from orchestrator.planfile import fingerprint, read_artifacts, read_plan, write_
 from orchestrator.price import bill
 from orchestrator.refusal import Refused
 from orchestrator.settings import Settings
-from orchestrator.specs import Cell, Spec
+from orchestrator.specs import Spec
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,12 @@ from orchestrator import check, compose
 CONF = Path(__file__).parent.parent / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 GROUPS = ("data", "strategy", "model", "train", "evaluate", "cluster", "analysis")
+# Ways to make a strategy with a language model: queries/gsm8k and so on.
+ASKING = sorted(
+    path.relative_to(CONF / "strategy").with_suffix("").as_posix()
+    for path in CONF.glob("strategy/*/*.yaml")
+    if "/strategy/llm@_here_" in path.read_text()
+)
 
 
 def choice(group: str, path: Path):
@@ -47,7 +53,7 @@ def test_every_choice_makes_a_cell(group, name):
     value = f"[{name}]" if group == "evaluate" else name
     both = all((CONF / other / f"{name}.yaml").exists() for other in ("data", "evaluate"))
     # A benchmark and the data of the same name belong together.
-    partner = [f"data={name}", f"evaluate=[{name}]"] if both else []
+    partner = [f"data={name}", f"evaluate=[{name}]", "strategy=seed"] if both else []
     [([cell], settings), _] = composed("study=toy", "amount=8", f"{group}={value}", *partner)
     if group in ("cluster", "analysis"):
         assert settings.model_dump()[group]
@@ -55,6 +61,23 @@ def test_every_choice_makes_a_cell(group, name):
         assert list(cell.evaluate.benchmarks) == [name]
     elif group in ("data", "strategy", "model"):
         assert getattr(cell, group).name == name
+
+
+def test_every_way_to_ask_a_model_makes_a_cell_of_its_name():
+    arguments = ("study=toy", "amount=8", "data=gsm8k", "evaluate=[gsm8k]", "strategy.writer.model=some")
+    [(cells, _), _] = composed(*arguments, f"strategy={','.join(ASKING)}")
+    assert len(cells) == len(ASKING) > 10
+    for way, strategy in zip(ASKING, (cell.strategy for cell in cells), strict=True):
+        assert strategy.name == way.partition("/")[0]
+        assert strategy.solver.model == "some"
+        assert strategy.prompts.keys() >= {strategy.name} - {"queries", "responses"}
+
+
+def test_the_data_decide_how_a_strategy_is_made():
+    [([cell], _), _] = composed("study=toy", "amount=8", "strategy=numbers")
+    assert cell.strategy.kind == "symbolic"
+    [(cells, _), _] = composed("experiment=gsm8k_small", "amount=8", "strategy=numbers", "data.path=here")
+    assert {cell.strategy.kind for cell in cells} == {"annotated"}
 
 
 def test_the_mini_study_has_its_references_beside_the_grid():

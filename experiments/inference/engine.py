@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.specs import Sampling
+from orchestrator.cell import Sampling
 
 Tokens = list[int]
 Pair = tuple[Tokens, Tokens]  # a prompt and the reference behind it

@@ -15,7 +15,8 @@ from experiments.world.problems import (
     draw_response,
     stories,
 )
-from orchestrator.specs import Pretrain, World
+from orchestrator.cell import Pretrain
+from orchestrator.specs import World
 
 EQUATIONS = 6  # in a row make a drill about as long as a word problem
 

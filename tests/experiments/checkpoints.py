@@ -10,7 +10,7 @@ from experiments.lora import save_adapters, with_adapters
 from experiments.model import Pretrained, new_llama, save, words_tokenizer
 from experiments.pretrained import copy_tokenizer
 from experiments.world import vocabulary
-from orchestrator.specs import Lora, NewModel
+from orchestrator.cell import Lora, NewModel
 from tests.experiments.training import WORLD
 
 CONTEXT = 256

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from experiments.sources import inspect, read
-from orchestrator.specs import Benchmark, TableSource
+from orchestrator.cell import Benchmark
+from orchestrator.specs import TableSource
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -7,7 +7,8 @@ import pytest
 from experiments.cost import answer
 from experiments.model import new_llama, words_tokenizer
 from experiments.world import vocabulary
-from orchestrator.specs import NewModel, World
+from orchestrator.cell import NewModel
+from orchestrator.specs import World
 
 WORLD = {"seed": 0, "n_units": 2000, "n_everyday_units": 64, "zipf_alpha": 1.0, "zipf_offset": 6.0}
 GIVEN = {"kind": "symbolic", "world": WORLD, "part": "seed", "n_items": 400}

@@ -26,8 +26,9 @@ from experiments.pretrained import read_tokenizer
 from experiments.record import make_record
 from experiments.sources import read_hashed
 from experiments.world import vocabulary
+from orchestrator.cell import NewModel
 from orchestrator.refusal import Refused
-from orchestrator.specs import NewModel, World
+from orchestrator.specs import World
 from tests.experiments.training import beside
 
 WORLD = {"seed": 0, "n_units": 40, "n_everyday_units": 8, "zipf_alpha": 1.0, "zipf_offset": 6.0}

@@ -16,7 +16,7 @@ from experiments.keeper import Keeper
 from experiments.learner import of_new
 from experiments.loop import DivergedError, NotFiniteError, Recipe, fit, rate
 from experiments.training import Step
-from orchestrator.specs import NewModel
+from orchestrator.cell import NewModel
 from tests.experiments.training import MODEL, beside, quiet
 
 RECIPE = Recipe(

@@ -13,7 +13,7 @@ from experiments.keeper import Keeper
 from experiments.loop import Recipe, fit
 from experiments.memory import training_bytes
 from experiments.pretrained import shape_of
-from orchestrator.specs import Lora
+from orchestrator.cell import Lora
 from tests.experiments.training import beside, quiet
 
 ROWS, LENGTH = 4, 128

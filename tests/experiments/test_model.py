@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from experiments import model as models
 from experiments.llama import answer_logits, rotation
 from experiments.model import Pretrained
-from orchestrator.specs import NewModel
+from orchestrator.cell import NewModel
 
 TINY = NewModel(
     kind="new",

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from experiments.pool import make_pool, size
+from experiments.resume import Resumption
 from experiments.sources import inspect
 from experiments.text import normalise
 from orchestrator.refusal import Refused
@@ -31,7 +32,7 @@ class Tables:
         self.places: dict[str, Any] = {}
 
     def add(self, *rows: tuple[str, str, str]) -> dict[str, Any]:
-        path = self.folder / f"{len(self.places)}.jsonl"
+        path = self.folder / f"{len(list(self.folder.glob('*.jsonl')))}.jsonl"
         objects = [dict(zip(("s", "q", "r"), row, strict=True)) for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in objects))
         columns = {"query": "q", "response": "r", "source": "s"}
@@ -50,7 +51,9 @@ def made(
     tmp_path: Path, strategy: dict[str, Any], seed: Any = GIVEN, against: Any = (TEST,), places: Any = None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     spec = {"version": 1, "seed": seed, "strategy": strategy, "decontaminate": list(against)}
-    summary = make_pool(spec, {}, tmp_path, lambda done, note: None, places or {})
+    summary = make_pool(
+        spec, {}, tmp_path, lambda done, note: None, places or {}, Resumption(tmp_path / "state", 60.0)
+    )
     assert size(spec, places or {}).items() <= summary.items()
     return summary, pq.read_table(tmp_path / "pool.parquet").to_pylist()
 
@@ -113,6 +116,72 @@ def test_what_is_removed_is_counted(tmp_path: Path, tables: Tables) -> None:
     ]
     assert [row["path"] for row in kept] == [1, 2]
     assert {row["generator"] for row in kept} == {"table"}
+
+
+def given(
+    tmp_path: Path, tables: Tables, rows: list[tuple[str, str, str]], **filters: Any
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    strategy = {"kind": "table", "name": "given", "source": tables.add(*rows), "filters": filters}
+    tested = tables.add(("t", TESTED, "#### 1"))
+    return made(tmp_path, strategy, GIVEN, (tested,), tables.places)
+
+
+TESTED = "Ann has 48 pens and gives half of them to her two friends in April. How many are left?"
+
+
+def test_filters_keep_what_they_ask_for_and_count_the_rest(tmp_path: Path, tables: Tables) -> None:
+    rows = [
+        ("a", "What is left?", "2*3=<<2*3=6>>6\n#### 6"),
+        ("a", "What is left?", "6\n#### six"),
+        ("a", "What is left?", "2*3=<<2*3=7>>7\n#### 7"),
+        ("a", "What is left?", "2*3=<<2*three=6>>6\n#### 6"),
+        ("a", "What is left?", f"{'so ' * 80}\n#### 6"),
+        ("a", "What is left?", "It is 2*3 = <<2*3=6>>6.\n#### 6"),
+        ("b", "What is left over?", "2*3=<<2*3=6>>6\n#### 6"),
+        ("b", "What is left over?", "2 x 3 = 6\n#### 6"),
+    ]
+    filters = {"answer": "gsm8k", "max_characters": 200, "equations": True, "distinct_paths": True}
+    summary, kept = given(tmp_path, tables, rows, **filters)
+    lost = {"no answer": 1, "wrong equation": 2, "too long": 1, "same path": 2}
+    assert {reason: n for reason, n in summary["removed"].items() if n} == lost
+    assert [(row["source_id"], row["path"]) for row in kept] == [("a", 0), ("b", 0)]
+    assert given(tmp_path, tables, rows)[0]["n_rows"] == len(rows)
+
+
+def test_of_near_duplicates_the_first_stays_with_all_its_rows(tmp_path: Path, tables: Tables) -> None:
+    long = (
+        "a farmer has forty two cows and sells every third of them at the market in the next town on monday"
+    )
+    rows = [
+        ("a", f"{long}. How many?", "one"),
+        ("b", f"{long}, how many now?", "other"),
+        ("a", f"{long}. How many?", "two"),
+        ("c", "A farmer has forty two cows. How many?", "three"),
+    ]
+    summary, kept = given(tmp_path, tables, rows, near_duplicates=0.7)
+    assert [row["response"] for row in kept] == ["one", "two", "three"]
+    assert summary["removed"]["near duplicate"] == 1
+    assert (summary["n_rows"], summary["n_sources"], summary["n_queries"]) == (3, 2, 2)
+
+
+def test_what_a_pool_has_of_a_benchmark_is_told_apart(tmp_path: Path, tables: Tables) -> None:
+    rows = [
+        ("a", TESTED.upper(), "leak"),
+        ("a", TESTED.replace("48", "50").replace("two", "7"), "other numbers"),
+        ("a", f"Say: {TESTED}", "a long run of its words"),
+        ("a", "She gives half of them to her two friends in May", "a short run"),
+        ("a", "Something else?", "nothing"),
+        ("b", "something  else?", "equal queries count once"),
+    ]
+    summary, _ = given(tmp_path, tables, rows)
+    assert summary["removed"]["benchmark"] == 1
+    [met] = summary["overlaps"].values()
+    assert met == {"n_same": 0, "n_same_mould": 1, "n_short_runs": 3, "n_long_runs": 1}
+
+
+def test_a_pool_of_which_filters_leave_nothing_says_so(tmp_path: Path, tables: Tables) -> None:
+    with pytest.raises(Refused, match="contains nothing but 1 rows with 'no answer'"):
+        given(tmp_path, tables, [("a", "What?", "Nobody knows.")], answer="gsm8k")
 
 
 def test_a_pool_of_nothing_but_test_items_is_refused(tmp_path: Path) -> None:

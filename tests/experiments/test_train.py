@@ -12,8 +12,8 @@ from experiments.batches import Example, ShuffledBatches
 from experiments.text import row_id
 from experiments.train import n_steps
 from experiments.world import Row, items
+from orchestrator.cell import Train
 from orchestrator.refusal import Refused
-from orchestrator.specs import Train
 from tests.experiments.training import (
     SUBSET,
     TRAIN,

@@ -13,6 +13,7 @@ import pytest
 
 from experiments.findings import Findings, verify
 from experiments.pool import make_pool
+from experiments.resume import Resumption
 from experiments.sources import read_hashed
 from experiments.subset import select
 from orchestrator.artifacts import Store
@@ -54,7 +55,12 @@ class Study:
         chosen = {"operations": operations, "new_fact_share": 0.7, "generator_seed": 0, "rows": 40}
         strategy = {"kind": "symbolic", "name": "numbers" if operations else "responses", **chosen}
         spec = {"version": 1, "seed": GIVEN, "strategy": strategy, "decontaminate": [TEST]}
-        return self.publish("pool", spec, {}, lambda into: make_pool(spec, {}, into, lambda *_: None, {}))
+        return self.publish(
+            "pool",
+            spec,
+            {},
+            lambda into: make_pool(spec, {}, into, lambda *_: None, {}, Resumption(into / "state", 60.0)),
+        )
 
     def cell(self, base: str, pool: str, amount: int, seed: int) -> None:
         subset = {"n": amount, "unit": "examples", "order": "breadth", "seed": seed}

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.amounts import resolve
+from orchestrator.cell import Subset
 from orchestrator.refusal import Refused
-from orchestrator.specs import Subset
 
 ALONE = Subset(order="breadth", unit="examples", with_seed=False, axis="augmented")
 TOTAL = Subset(order="breadth", unit="examples", with_seed=True, axis="total")

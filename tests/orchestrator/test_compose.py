@@ -235,7 +235,10 @@ CELL = ["study=toy", "amount=8"]
             "unknown key 'strategy.rowz': did you mean rows? allowed: generator_seed, kind",
         ),
         (["+evaluate.benchmarks.mini_test.rol=1"], "did you mean role?"),
-        (["strategy.kind=foo"], "strategy.kind=foo is not possible: allowed: 'seed', 'symbolic', 'table'"),
+        (
+            ["strategy.kind=foo"],
+            "strategy.kind=foo is not possible: allowed: 'seed', 'symbolic', 'annotated', 'table'",
+        ),
         (["~strategy.kind"], "strategy.kind has no value"),
         (["amount=[1,2]"], "amount=[1, 2] is not possible"),
         (["study=../x"], "study=../x is not possible"),
