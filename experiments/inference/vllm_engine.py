@@ -41,6 +41,7 @@ from vllm import LLM, SamplingParams  # noqa: E402
 from vllm.distributed.parallel_state import cleanup_dist_env_and_memory  # noqa: E402
 from vllm.inputs import TokensPrompt  # noqa: E402
 from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm  # noqa: E402
+from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend  # noqa: E402
 
 # Answers that are computed at once on a CPU; its cache is made for these and no more.
 CPU_ROWS = 128
@@ -63,6 +64,7 @@ def mend_tied_heads(model: Any) -> None:
     """Pack anew what a CPU computes with, where a module shares its weight with another.
 
     vLLM 0.32 repacks the module that the weight was loaded into, and leaves a tied head with the old one.
+    Modules that gave their weight away in packing are as they should be, and stay so.
     """
     for module in model.modules():
         if hasattr(module, "cpu_linear") and isinstance(getattr(module, "weight", None), torch.Tensor):
@@ -122,7 +124,7 @@ class Vllm:
         ]
 
     def log_probabilities(self, pairs: Sequence[Pair], tick: Tick) -> list[list[float]]:
-        """The last token is scored as the only one that may be generated, as none fits behind it."""
+        """The last token is scored as the only one that may be generated, as none may fit behind it."""
         rows = [[*prompt, *reference] for prompt, reference in pairs]
         scoring = [
             SamplingParams(
@@ -138,8 +140,8 @@ class Vllm:
         ]
         outputs = self._computed([row[:-1] for row in rows], scoring, tick)
         return [
-            [*output.prompt_logprobs.logprobs, *output.outputs[0].logprobs.logprobs][-len(reference) :]
-            for output, (_, reference) in zip(outputs, pairs, strict=True)
+            [*output.prompt_logprobs.logprobs, *output.outputs[0].logprobs.logprobs][len(prompt) - 1 :]
+            for output, (prompt, _) in zip(outputs, pairs, strict=True)
         ]
 
     def _decoding(self, question: Question, decoding: Decoding) -> SamplingParams:
@@ -189,6 +191,11 @@ def _room(folder: Path, dtype: str, context: int, memory_share: float) -> dict[s
     config = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if size not in (served := CPUAttentionBackend.get_supported_head_sizes()):
+        raise Refused(
+            f"heads of {size} dimensions, as {folder} has them, are none that vLLM serves on a CPU "
+            f"({', '.join(map(str, served))}); choose evaluate.engine=transformers"
+        )
     a_token = 2 * config.num_hidden_layers * heads * size * BYTES[dtype]
     an_answer = -(-context // BLOCK) * BLOCK * a_token
     room = int(memory_share * psutil.virtual_memory().available)

@@ -110,6 +110,34 @@ def test_a_swap_that_leaves_the_old_weights_costs_the_engine(
     assert "log-probabilities are off by" in proof["swap_failed"]
 
 
+def test_a_swap_that_breaks_costs_the_engine(folders: list[Path], started: list[Engine]) -> None:
+    held = Held()
+    asked(folders[0], held)
+
+    def broken(folder: Path) -> None:
+        raise RuntimeError("the prefix cache was not reset")
+
+    started[0].swap = broken  # type: ignore[method-assign]
+    proof = asked(folders[1], held)
+    assert [engine.ended for engine in started] == [True, False]
+    assert proof["swap_failed"] == "RuntimeError: the prefix cache was not reset"
+
+
+def test_an_engine_that_does_not_even_end_well_is_forgotten(
+    folders: list[Path], started: list[Engine], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("already dead")
+
+    held = Held()
+    asked(folders[0], held)
+    started[0].end = broken  # type: ignore[method-assign]
+    held.end()
+    assert held.alive is None
+    assert "the engine did not end well: already dead" in caplog.text
+    assert asked(folders[0], held)["proof"] == "fresh engine"
+
+
 @pytest.mark.parametrize("swaps", [True, False])
 def test_checkpoints_too_alike_to_tell_apart_are_never_swapped(
     folders: list[Path], started: list[Engine], tmp_path: Path, swaps: bool

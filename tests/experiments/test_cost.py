@@ -98,6 +98,13 @@ def test_likelihood_reads_everything_once_more(n_parameters: int) -> None:
     assert cost(completions(likelihood=False))["flops"] == 2 * n_parameters * 400 * 41
 
 
+def test_every_sample_is_generated_and_the_prompt_is_read_once() -> None:
+    once = cost(completions(likelihood=False))
+    thrice = cost(completions(likelihood=False, sampling={"n": 3}))
+    assert thrice["tokens"] == 2 * once["tokens"]
+    assert thrice["bytes"] == 3 * once["bytes"]
+
+
 def test_costs_come_in_the_order_of_the_artifacts() -> None:
     record = described("record", {"source": TABLE}, None, completions=completions(likelihood=True))
     table = described("pool", {"seed": TABLE, "strategy": {"kind": "seed", "name": "seed"}})

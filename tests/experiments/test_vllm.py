@@ -11,9 +11,12 @@ import pytest
 from experiments.generate import Generation
 from experiments.inference.engine import Limit
 from experiments.inference.held import Held
+from experiments.inference.reference import Transformers
+from experiments.inference.weights import read_weights
+from experiments.pretrained import read_tokenizer
 from experiments.resume import Paused, Resumption
 from orchestrator.refusal import Refused
-from tests.experiments.checkpoints import SPEC, write_adapters, write_checkpoint
+from tests.experiments.checkpoints import CONTEXT, SPEC, write_adapters, write_checkpoint
 from tests.experiments.interrupting import AfterLooks
 
 pytestmark = [
@@ -87,6 +90,11 @@ def test_one_engine_answers_for_each_checkpoint_as_transformers_does(study: Stud
             assert row["nll"] == pytest.approx(other["nll"], abs=1e-3 * row["n_reference_tokens"])
             assert row["n_reference_tokens"] == other["n_reference_tokens"]
     assert len(set(map(id, engines))) == 1
+    # A reference that fills the context to its last token.
+    full = [([5], [6 + number % 90 for number in range(CONTEXT - 1)])]
+    [scores] = engines[0].log_probabilities(full, lambda: None)
+    reference = Transformers(read_weights(first, None), read_tokenizer(first), "float32")
+    assert scores == pytest.approx(reference.log_probabilities(full, lambda: None)[0], abs=1e-3)
     assert [proof["proof"] for proof in proofs] == ["fresh engine", *["swapped in"] * 3]
     for proof in proofs[1:]:
         assert proof["difference"] <= proof["tolerance"] <= proof["change"] / 10
@@ -146,14 +154,6 @@ def test_what_was_computed_before_a_swap_is_not_used_after_it(
     study.completed(study.checkpoints[0], likelihood=False)
     _, rows = study.completed(study.checkpoints[2], likelihood=False)
     assert n_same(rows, expected) >= 39
-
-
-def test_a_cache_that_cannot_be_reset_costs_the_engine(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    study.completed(study.checkpoints[0], likelihood=False)
-    monkeypatch.setattr(study.generation.held.alive.engine._llm, "reset_prefix_cache", lambda: False)
-    summary, _ = study.completed(study.checkpoints[1], likelihood=False)
-    assert summary["weights"]["proof"] == "fresh engine"
-    assert "prefix cache" in summary["weights"]["swap_failed"]
 
 
 def test_an_engine_that_dies_keeps_its_finished_shards_and_is_replaced(
@@ -216,6 +216,13 @@ def test_adapters_are_swapped_in_with_their_base(study: Study) -> None:
     assert n_same(rows, study.referred(base)) < 20
 
 
-def test_a_context_that_vllm_cannot_serve_is_refused(study: Study) -> None:
+def test_what_vllm_cannot_serve_is_refused(study: Study) -> None:
     with pytest.raises(Refused, match=r"vLLM cannot serve .*; choose evaluate.engine=transformers"):
         study.completed(study.checkpoints[0], context=100_000)
+    study.generation, kept = Generation(Held(), {"memory_share": 1e-9}), study.generation
+    with pytest.raises(Refused, match=r"one answer of 256 tokens takes .*; raise the share"):
+        study.completed(study.checkpoints[0])
+    study.generation = kept
+    narrow = write_checkpoint(study.folder / "narrow", 0, hidden_size=48)
+    with pytest.raises(Refused, match=r"heads of 24 dimensions, .* none that vLLM serves on a CPU \(32, "):
+        study.completed(narrow)
