@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,19 @@ def say(body: dict[str, Any]) -> str:
 
 
 class Job:
-    """A pool to be made of six seed problems."""
+    """A pool to be made of six seed problems, or of others."""
 
-    def __init__(self, folder: Path, url: str, server: dict[str, Any] | None = None, **changes: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        server: dict[str, Any] | None = None,
+        seeds: Sequence[tuple[str, str]] = SEEDS,
+        **changes: Any,
+    ) -> None:
         self.folder = folder
         table = folder / "seed.jsonl"
-        table.write_text("".join(json.dumps({"q": q, "r": r}) + "\n" for q, r in SEEDS))
+        table.write_text("".join(json.dumps({"q": q, "r": r}) + "\n" for q, r in seeds))
         place = {"kind": "table", "path": str(table), "split": "train", "query": "q", "response": "r"}
         digest = inspect(place, None)["digest"]
         strategy = {
