@@ -288,3 +288,30 @@ def test_a_question_that_the_server_rejects_is_lost_alone(tmp_path: Path) -> Non
         with pytest.raises(Refused, match="contains nothing"):
             Job(tmp_path, server.url).make()
         assert set(server.asked.values()) == {1}
+
+
+def test_a_stage_process_makes_such_a_pool_and_keeps_what_a_small_budget_paid_for(tmp_path: Path) -> None:
+    def asked(job: Job, into: str) -> dict[str, Any]:
+        (tmp_path / into).mkdir()
+        folders = {"into": str(tmp_path / into), "state": str(tmp_path / "state"), "inputs": {}}
+        request = {"ask": "make", "kind": "pool", "spec": job.spec, "places": job.places, **folders}
+        with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps({**request, "save_every": 60.0, "micro_batches": 1}) + "\n")
+            process.stdin.flush()
+            answers = map(json.loads, process.stdout)
+            answer: dict[str, Any] = next(one for one in answers if "progress" not in one)
+            process.stdin.close()
+            return answer
+
+    with chatty(say) as server:
+        refused = asked(Job(tmp_path, server.url, {"budget_tokens": 2000}), "poor")
+        assert "budget_tokens=2000 allows no more requests" in refused["refused"]
+        assert 0 < sum(server.asked.values()) < 36
+        made = asked(Job(tmp_path, server.url), "rich")
+        assert made["result"]["n_rows"] == 24
+        assert set(server.asked.values()) == {1}
+
+
+SERVE = [sys.executable, "-m", "experiments", "serve"]
