@@ -1,4 +1,4 @@
-"""The command line of the stages: serve, grade, verify."""
+"""The command line of the stages: serve, grade, verify, distribution."""
 
 import argparse
 import importlib
@@ -25,7 +25,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="serve | grade | verify")
+    verbs = parser.add_subparsers(required=True, metavar="serve | grade | verify | distribution")
 
     def verb(name: str, module: str, about: str, example: str) -> argparse.ArgumentParser:
         layout = argparse.RawDescriptionHelpFormatter
@@ -61,6 +61,17 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("plan", type=Path, metavar="PLAN.json")
     verify.add_argument("outputs", type=Path, metavar="OUTPUTS")
     _add_form(verify, "JSON on stdout and nothing else there")
+    distribution = verb(
+        "distribution",
+        "distribution",
+        "How far pools lie from benchmarks, by words; writes distances.csv and distribution.csv.",
+        "example:\n  python -m experiments distribution outputs/studies/mini/plans/1.json outputs",
+    )
+    distribution.add_argument("plan", type=Path, metavar="PLAN.json")
+    distribution.add_argument("outputs", type=Path, metavar="OUTPUTS")
+    how = "how places in the plane are found (tsne is slower, and keeps neighbours together)"
+    distribution.add_argument("--by", choices=("pca", "tsne"), default="pca", help=how)
+    _add_form(distribution, "JSON on stdout and nothing else there")
     return parser
 
 

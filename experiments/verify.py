@@ -17,7 +17,7 @@ from orchestrator.refusal import Refused
 
 def run(plan: Path, outputs: Path, form: Literal["text", "json"]) -> int:
     """Print the findings; 1 if there are problems. Raises Refused for a plan that cannot be read."""
-    found = verify(_read_plan(plan), outputs / "artifacts")
+    found = verify(read_plan_file(plan), outputs / "artifacts")
     if form == "json":
         sys.stdout.write(json.dumps(asdict(found), indent=1) + "\n")
     else:
@@ -27,7 +27,8 @@ def run(plan: Path, outputs: Path, form: Literal["text", "json"]) -> int:
     return 1 if found.problems else 0
 
 
-def _read_plan(path: Path) -> dict[str, Any]:
+def read_plan_file(path: Path) -> dict[str, Any]:
+    """A plan. Raises Refused for a file that is none."""
     try:
         plan: dict[str, Any] = read_plan(path)
     except (OSError, ValueError) as error:

@@ -174,6 +174,21 @@ def verify(study: Study, context: typer.Context, outputs: Outputs = Path("output
     )
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def distribution(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
+    """How far each pool lies from each benchmark, by amount; the report draws where the queries lie.
+
+    doublings distribution mini --by tsne
+
+    --by pca|tsne: how places in the plane are found
+
+    --json: the tables on stdout, nothing else
+    """
+    found = _verb("study").find(study, outputs)
+    plan = str(found.plans / f"{found.newest()}.json")
+    _hand_over("experiments", "distribution", plan, str(found.outputs), *context.args)
+
+
 @app.command(context_settings=EVERYTHING)
 def fit(context: typer.Context) -> None:
     """Fit accuracy against amount on any tidy table, without a study.

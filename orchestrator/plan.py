@@ -15,6 +15,7 @@ from orchestrator.refusal import Refused
 from orchestrator.specs import Data, SeedStrategy, Strategy
 
 T = TypeVar("T")
+SERVER = "server"  # where a model answers, among the places of a pool beside the digests of its data
 SEEDS_ALONE = SeedStrategy(kind="seed", name="seed")
 
 
@@ -138,7 +139,7 @@ class Planner:
                 chosen["source"] = dict(table.identity)
                 places.update(table.places)
             elif strategy.kind == "llm":
-                places["server"] = chosen.pop("server")
+                places[SERVER] = chosen.pop("server")
             spec = {
                 "version": self.facts.versions()["pool"],
                 "seed": dict(seed.identity),

@@ -10,6 +10,7 @@ from orchestrator.compose import Grid
 from orchestrator.findings import Finding
 from orchestrator.identity import Artifact
 from orchestrator.note import read_note
+from orchestrator.plan import SERVER
 from orchestrator.prepare import prepare
 from orchestrator.refusal import Refused
 from orchestrator.saved import Saved
@@ -39,7 +40,7 @@ class Plan:
     def sources(self) -> list[Mapping[str, Any]]:
         """The tables that its stages read."""
         places = {digest: place for made in self.to_make.values() for digest, place in made.places.items()}
-        return list(places.values())
+        return [place for digest, place in places.items() if digest != SERVER]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from experiments.text import normalise, query_id
 from orchestrator.specs import AnswerRule, Generator, LlmStrategy
 
 # What a prompt asks to have in front of the new problem. Models like to say more before it.
-MARK = re.compile(r"^\W*new problem\W*:\W*", re.IGNORECASE | re.MULTILINE)
+MARK = re.compile(r"^\W*new problem\W*?:[*_\s]*", re.IGNORECASE | re.MULTILINE)
 SEED = "seed"  # the operation of a path to a seed query
 
 Problem = tuple[str, str, str]  # source id, query, solution

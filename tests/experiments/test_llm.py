@@ -14,78 +14,17 @@ import pytest
 
 from experiments.llm import server as server_module
 from experiments.llm.server import ServerGaveUp
-from experiments.pool import make_pool, size
+from experiments.pool import size
 from experiments.resume import Paused, Resumption
-from experiments.sources import inspect
 from orchestrator.refusal import Refused
 from tests.experiments.chatty import Chatty, chatty
-
-SEEDS = [
-    (f"Ann has {n} pens and buys 5. How many has she?", f"{n}+5=<<{n}+5={n + 5}>>{n + 5}\n#### {n + 5}")
-    for n in range(10, 16)
-]
-GENERATOR = {"model": "m", "revision": "r1", "temperature": 0.5, "top_p": 1.0, "max_tokens": 64, "seed": 3}
-PROMPT = {"system": "You write.", "user": "Write {query} anew."}
-SOLVE = {"system": "You solve.", "user": "Solve {query}"}
+from tests.experiments.llm_job import GENERATOR, PROMPT, SEEDS, Job, say
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "FIRST_WAIT", 0.01)
     monkeypatch.delenv("A_KEY", raising=False)
-
-
-def say(body: dict[str, Any]) -> str:
-    """What a sane model would: a new problem, or a solution with its sum."""
-    system, user = (message["content"] for message in body["messages"])
-    if system == "You write.":
-        query = user.removeprefix("Write ").removesuffix(" anew.")
-        return f"Sure.\nNew problem: {query} Think of {body['seed']}."
-    number = int(user.split()[3])
-    return f"So {number}+5=<<{number}+5={number + 5}>>{number + 5}, draft {body['seed']}.\n#### {number + 5}"
-
-
-class Job:
-    """A pool to be made of six seed problems."""
-
-    def __init__(self, folder: Path, url: str, server: dict[str, Any] | None = None, **changes: Any) -> None:
-        self.folder = folder
-        table = folder / "seed.jsonl"
-        table.write_text("".join(json.dumps({"q": q, "r": r}) + "\n" for q, r in SEEDS))
-        place = {"kind": "table", "path": str(table), "split": "train", "query": "q", "response": "r"}
-        digest = inspect(place, None)["digest"]
-        strategy = {
-            "kind": "llm",
-            "name": "written",
-            "prompts": {"numbers": PROMPT, "complexity": PROMPT},
-            "rounds": 1,
-            "paths": 2,
-            "writer": GENERATOR,
-            "solver": GENERATOR,
-            "solve": SOLVE,
-            "answer": "gsm8k",
-            "agreement": 0.0,
-            "gold": False,
-            "filters": {},
-        }
-        self.spec = {
-            "version": 1,
-            "seed": {"kind": "table", "digest": digest, "query": "q", "response": "r", "source": None},
-            "strategy": {**strategy, **changes},
-            "decontaminate": [],
-        }
-        asked = {"url": url, "key": "A_KEY", "concurrency": 4, "timeout": 0.5, "tries": 6}
-        free = {"budget_tokens": None, "budget_dollars": None, "dollars_per_million": [1.0, 2.0]}
-        self.places = {digest: place, "server": {**asked, **free, **(server or {})}}
-
-    def make(
-        self, name: str = "made", resumption: Resumption | None = None
-    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        into = self.folder / name
-        into.mkdir()
-        resumption = resumption or Resumption(self.folder / "state", 60.0)
-        summary = make_pool(self.spec, {}, into, lambda done, note: None, self.places, resumption)
-        return summary, pq.read_table(into / "pool.parquet").to_pylist()
 
 
 def test_every_row_says_how_it_came_about(tmp_path: Path) -> None:
@@ -280,3 +219,30 @@ def test_a_question_that_the_server_rejects_is_lost_alone(tmp_path: Path) -> Non
         with pytest.raises(Refused, match="contains nothing"):
             Job(tmp_path, server.url).make()
         assert set(server.asked.values()) == {1}
+
+
+def test_a_stage_process_makes_such_a_pool_and_keeps_what_a_small_budget_paid_for(tmp_path: Path) -> None:
+    def asked(job: Job, into: str) -> dict[str, Any]:
+        (tmp_path / into).mkdir()
+        folders = {"into": str(tmp_path / into), "state": str(tmp_path / "state"), "inputs": {}}
+        request = {"ask": "make", "kind": "pool", "spec": job.spec, "places": job.places, **folders}
+        with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps({**request, "save_every": 60.0, "micro_batches": 1}) + "\n")
+            process.stdin.flush()
+            answers = map(json.loads, process.stdout)
+            answer: dict[str, Any] = next(one for one in answers if "progress" not in one)
+            process.stdin.close()
+            return answer
+
+    with chatty(say) as server:
+        refused = asked(Job(tmp_path, server.url, {"budget_tokens": 2000}), "poor")
+        assert "budget_tokens=2000 allows no more requests" in refused["refused"]
+        assert 0 < sum(server.asked.values()) < 36
+        made = asked(Job(tmp_path, server.url), "rich")
+        assert made["result"]["n_rows"] == 24
+        assert set(server.asked.values()) == {1}
+
+
+SERVE = [sys.executable, "-m", "experiments", "serve"]

@@ -40,6 +40,8 @@ class Study:
             for seed in (0, 1):
                 for amount in AMOUNTS:
                     self.cell(base, pool, amount, seed)
+                    name = "numbers" if strategy else "responses"
+                    self.cells[-1]["axes"] = {"strategy": name, "amount": amount, "subset_seed": seed}
         self.plan = outputs / "1.json"
         self.plan.write_text(json.dumps({"cells": self.cells, "artifacts": self.artifacts}))
 
@@ -76,7 +78,8 @@ class Study:
         record = key_of("record", {"source": TEST}, {"completions": checkpoint})
         # Not made yet, but its spec says what the benchmark is.
         self.artifacts[record] = {"kind": "record", "spec": {"source": TEST}, "inputs": {}, "places": {}}
-        self.cells.append({"artifacts": {"checkpoint": checkpoint, "record": {"test": record}}})
+        made = {"pool": pool, "checkpoint": checkpoint, "record": {"test": record}}
+        self.cells.append({"artifacts": made})
 
     def payload(self, kind: Kind, name: str, amount: int = 0) -> Path:
         """A file of the first artifact of a kind, or of the first checkpoint of an amount."""

@@ -20,7 +20,9 @@ def test_help_needs_neither_hydra_nor_torch_nor_pandas() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("verb", ["status", "why", "doctor", "efficiency", "report", "verify"])
+@pytest.mark.parametrize(
+    "verb", ["status", "why", "doctor", "efficiency", "report", "verify", "distribution"]
+)
 def test_a_verb_explains_itself_with_an_example(verb: str) -> None:
     shown = CliRunner().invoke(app, [verb, "--help"])
     assert shown.exit_code == 0
