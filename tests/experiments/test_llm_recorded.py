@@ -10,7 +10,7 @@ import yaml
 
 from experiments.llm.augment import _new_query
 from experiments.llm.request import Answer, Request
-from orchestrator.specs import Generator, Prompt
+from orchestrator.specs import ChatPrompt, Generator
 from tests.experiments.chatty import chatty
 from tests.experiments.test_llm import GENERATOR, Job
 
@@ -106,7 +106,7 @@ def test_the_new_problem_is_what_stands_behind_the_mark(text: str, expected: str
 @pytest.mark.parametrize("style", ["gsm8k", "math"])
 @pytest.mark.parametrize("name", [*OPERATIONS, "solve"])
 def test_a_prompt_has_one_worked_example_and_the_problem_last(style: str, name: str) -> None:
-    shipped = Prompt.model_validate(prompt(style, name))
+    shipped = ChatPrompt.model_validate(prompt(style, name))
     asked = Request("item", shipped, Generator.model_validate(GENERATOR), "What {solution} is?", "none")
     user = asked.body["messages"][1]["content"]
     assert "Problem: What {solution} is?" in user.splitlines()[-2 if name == "solve" else -1 :]
