@@ -51,11 +51,20 @@ def make_record(
     for name, values in _columns(clusters, references, verdicts).items():
         items = items.append_column(name, values)
     pq.write_table(items, into / "items.parquet", compression="zstd")
-    weights = json.loads((inputs["completions"] / PROOF).read_text(encoding="utf-8"))
+    weights = _proof(inputs["completions"])
     summary = {**_summary(spec, items, verdicts, n_samples), "weights": weights}
     (into / "record.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     progress(1.0, f"{summary['n_correct']} of {len(verdicts)} correct")
     return summary
+
+
+def _proof(completions: Path) -> dict[str, Any] | None:
+    """By which proof the answers are those of their weights; older completions have none."""
+    path = completions / PROOF
+    if not path.exists():
+        return None
+    proof: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return proof
 
 
 def _n_samples(completions: pa.Table, problems: Problems) -> int:

@@ -58,7 +58,8 @@ def recorded(
     pq.write_table(
         pa.Table.from_pylist(rows, SCHEMA).drop_columns(list(drop)), folder / "completions.parquet"
     )
-    (folder / PROOF).write_text(json.dumps({"proof": "swapped in"}))
+    if not drop:  # older completions lack both
+        (folder / PROOF).write_text(json.dumps({"proof": "swapped in"}))
     spec = {"version": 2, "grader": 2, "answer": rule, "source": {"kind": "table", "digest": digest}}
     summary = make_record(spec, {"completions": folder}, folder, silent, {digest: source})
     assert summary == json.loads((folder / "record.json").read_text())
@@ -84,10 +85,11 @@ def test_a_record_of_several_samples_counts_every_answer(tmp_path: Path) -> None
     assert (summary["nll_sum"], summary["n_reference_tokens"], summary["nll_per_token"]) == (6.0, 12, 0.5)
 
 
-def test_without_a_column_of_samples_there_is_one(tmp_path: Path) -> None:
+def test_older_completions_have_one_sample_and_no_proof_of_their_weights(tmp_path: Path) -> None:
     summary, items = recorded(tmp_path, [samples[:1] for samples in ANSWERS], drop=("sample",))
     assert (summary["n_items"], summary["n_samples"], summary["n_correct"]) == (2, 1, 2)
     assert summary["consistency"] is None
+    assert summary["weights"] is None
     assert len(items) == 2
 
 
