@@ -63,6 +63,7 @@ def test_every_choice_makes_a_cell(group, name):
         assert getattr(cell, group).name == name
 
 
+@pytest.mark.slow
 def test_every_way_to_ask_a_model_makes_a_cell_of_its_name():
     arguments = ("study=toy", "amount=8", "data=gsm8k", "evaluate=[gsm8k]", "strategy.writer.model=some")
     [(cells, _), _] = composed(*arguments, f"strategy={','.join(ASKING)}")

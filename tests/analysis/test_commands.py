@@ -135,6 +135,7 @@ def test_fit_draws_the_curves_in_the_format_of_the_name(monkeypatch, capsys, tab
         assert (tmp_path / "new" / name).read_bytes().startswith(start)
 
 
+@pytest.mark.slow
 def test_fit_writes_every_figure_and_table_into_a_folder(monkeypatch, capsys, table, tmp_path):
     into = tmp_path / "out"
     arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--into", into, "--json")

@@ -78,6 +78,7 @@ def drawings(results, column):
     return drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", Column)
 @pytest.mark.parametrize(
     "study", [name if name in BRIEF else pytest.param(name, marks=SLOW) for name in STUDIES]
@@ -103,6 +104,7 @@ def test_fonts_are_embedded_as_outlines_that_printers_take(studies):
     assert b"/Type3" not in pdf
 
 
+@pytest.mark.slow
 def test_every_format_is_the_same_bytes_each_time(studies):
     panels = study_panels(studies["one curve"])
     for kind in FORMATS:

@@ -193,6 +193,7 @@ def test_amount_0_is_averaged_with_no_other(n):
     assert (found.amounts[0], found.means[0], found.counts[0]) == (0, 0.5, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["power", "mmf4", "segmented"])
 def test_ten_thousand_amounts_are_forecast(name):
     formula, parameters = ACCURACY_LAWS[name]

@@ -125,6 +125,7 @@ def test_every_mean_fit_and_run_leads_to_records_that_the_page_lists(written):
     assert all(f"../../../artifacts/record/{key}/" in page for key in keys)
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_bytes(written, tmp_path):
     again = report(ToyStudy().write(tmp_path), SVG).page.parent
     names = [path.relative_to(again) for path in again.rglob("*") if path.is_file()]
@@ -133,6 +134,7 @@ def test_the_same_study_gives_the_same_bytes(written, tmp_path):
         assert (again / name).read_bytes() == (written.page.parent / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_missing_cells_are_listed_and_never_zero(tmp_path):
     study = ToyStudy(missing=lambda axes: axes["amount"] == 512 and axes["subset_seed"] == 1)
     written = report(study.write(tmp_path), SVG)
@@ -248,6 +250,7 @@ def test_mixed_code_and_software_are_flagged_and_hosts_are_not(tmp_path):
     assert "host" not in mixtures
 
 
+@pytest.mark.slow
 def test_whatever_was_typed_is_escaped(tmp_path):
     names = {"strategies": ("queries", "$x$_" + HOSTILE), "models": (HOSTILE, "_m$")}
     hostile = ToyStudy(

@@ -155,6 +155,7 @@ def test_problems_take_turns_and_what_is_lost_is_counted() -> None:
     assert alone == drawn[1::2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.exists(), reason="GSM8K is not here")
 def test_real_problems_are_reproduced_and_their_variants_add_up() -> None:
     varied = 0

@@ -86,6 +86,7 @@ def test_kinds_lie_apart_in_the_plane(*, by_neighbours: bool) -> None:
     assert np.linalg.norm(centres[0] - centres[1]) > spread
 
 
+@pytest.mark.slow
 def test_a_study_gets_its_tables_and_the_report_can_read_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

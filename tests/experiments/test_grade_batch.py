@@ -38,6 +38,7 @@ def references(rule: AnswerRule, texts: Sequence[str]) -> list[Reference]:
     return [reference for reference in found if reference is not None]
 
 
+@pytest.mark.slow
 def test_a_bomb_costs_its_own_limit_and_not_the_batch() -> None:
     pairs = [(reference, answer) for reference, answer, _ in HONEST]
     between = [pair for bomb in BOMBS for pair in (*pairs, ("x+1", bomb))]
@@ -53,6 +54,7 @@ def test_verdicts_do_not_depend_on_the_number_of_processes() -> None:
     assert judged(pairs, processes=1) == judged(pairs, processes=3) == [reason for *_, reason in HONEST * 3]
 
 
+@pytest.mark.slow
 def test_a_process_that_waits_for_ever_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
     begun_processes: list[subprocess.Popen[bytes]] = []
     popen = subprocess.Popen

@@ -88,6 +88,7 @@ MATH_EXPECTED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", ["math", "math500"])
 def test_latex_is_graded_by_its_meaning(tmp_path: Path, benchmark: str) -> None:
     path = tmp_path / "answers.jsonl"

@@ -130,6 +130,7 @@ def test_a_budget_is_never_exceeded_and_raising_it_goes_on(tmp_path: Path) -> No
         assert set(server.asked.values()) == {1}
 
 
+@pytest.mark.slow
 def test_after_kill_9_nothing_that_was_answered_is_asked_again(tmp_path: Path) -> None:
     with chatty(say, delay=0.05) as server:
         job = Job(tmp_path, server.url, {"concurrency": 2})
@@ -221,6 +222,7 @@ def test_a_question_that_the_server_rejects_is_lost_alone(tmp_path: Path) -> Non
         assert set(server.asked.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_stage_process_makes_such_a_pool_and_keeps_what_a_small_budget_paid_for(tmp_path: Path) -> None:
     def asked(job: Job, into: str) -> dict[str, Any]:
         (tmp_path / into).mkdir()

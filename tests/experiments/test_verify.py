@@ -166,6 +166,7 @@ def ran(plan: Path, outputs: Path, *options: str) -> subprocess.CompletedProcess
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_verb_shows_findings_and_fails_where_there_are_problems(study: Study) -> None:
     sound = ran(study.plan, study.outputs)
     assert (sound.returncode, sound.stderr) == (0, "")

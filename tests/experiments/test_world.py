@@ -180,6 +180,7 @@ def test_a_strategy_without_new_facts_knows_only_the_units_of_its_seeds() -> Non
         assert {word for word in row.query.split() if word in lexicon(WORLD).sizes} <= units
 
 
+@pytest.mark.slow
 def test_augmentation_ends_when_nothing_new_is_left() -> None:
     few = part("seed", 2)
     assert 2 * 21 <= len(list(augmented(strategy("responses"), few, frozenset()))) < 1000

@@ -103,6 +103,7 @@ def test_a_stage_says_what_it_runs_in_and_what_it_cannot_read(tmp_path):
     assert "nowhere.jsonl" in answer["out_of_reach"][0]
 
 
+@pytest.mark.slow
 def test_a_data_set_that_is_not_cached_is_out_of_reach_where_the_hub_is_forbidden(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))

@@ -1,8 +1,11 @@
 import re
 
+import pytest
+
 from tests.tiny import AXES, doublings
 
 
+@pytest.mark.slow
 def test_a_plan_says_how_well_slopes_will_be_known(tmp_path):
     ended = doublings(tmp_path, "plan", *AXES)
     assert ended.returncode == 0, ended.stderr
