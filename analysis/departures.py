@@ -50,11 +50,6 @@ class Bend:
     standard_error: float
     degrees_of_freedom: int
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the parabola departs from the line (t test at 10 %)."""
-        return self.low > 0 or self.high < 0
-
     def within(self, margin: float) -> bool:
         """Whether both one-sided tests find it smaller than `margin`."""
         return -margin < self.low and self.high < margin

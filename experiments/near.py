@@ -47,12 +47,6 @@ def near_duplicates(texts: Iterable[str], threshold: float) -> Flags:
     return flags
 
 
-def ngrams(text: str) -> list[tuple[str, ...]]:
-    """Runs of five words, without case and punctuation; a shorter text is one run."""
-    words = words_of(text)
-    return [tuple(words[start : start + N_WORDS]) for start in range(max(len(words) - N_WORDS, 0) + 1)]
-
-
 class _Shingles:
     """The n-grams of many texts, as hashes of 32 bits that lie one behind the other."""
 

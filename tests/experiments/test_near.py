@@ -6,8 +6,15 @@ from random import Random
 import pytest
 
 from experiments.annotated import Yield, varied
-from experiments.near import near_duplicates, ngrams
+from experiments.near import N_WORDS, near_duplicates
+from experiments.text import words_of
 from tests.experiments.test_annotated import BAKERY, SHARED
+
+
+def ngrams(text: str) -> list[tuple[str, ...]]:
+    """Runs of five words, without case and punctuation; a shorter text is one run."""
+    words = words_of(text)
+    return [tuple(words[start : start + N_WORDS]) for start in range(max(len(words) - N_WORDS, 0) + 1)]
 
 
 def exactly(texts: list[str], threshold: float) -> list[bool]:
