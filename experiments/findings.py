@@ -1,6 +1,5 @@
 """What a plan's files prove: that they are whole, that subsets nest, what is shared and what leaked."""
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from experiments.contamination import NONE, InCommon, Tested
 from experiments.sources import read_hashed
+from orchestrator.files import sha256
 from orchestrator.identity import canonical
 
 Artifacts = Mapping[str, Mapping[str, Any]]  # of a plan, by key
@@ -142,13 +142,8 @@ def _damage(folder: Path) -> Iterator[str]:
         path = folder / name
         if not path.is_file():
             yield f"{path} is missing; {REMEDY}"
-        elif _sha256(path) != described["sha256"]:
+        elif sha256(path) != described["sha256"]:
             yield f"{path} is not what was written; {REMEDY}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _trained(store: Path, artifacts: Artifacts, key: str) -> Trained:

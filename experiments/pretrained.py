@@ -14,9 +14,9 @@ from transformers.utils import logging
 from experiments.hub import folder_of
 from experiments.prompts import check_chat
 from experiments.shape import Shape
-from experiments.weights import digest_of, digests, files_of, sha256
+from experiments.weights import digest_of, digests, files_of
 from orchestrator.cell import PretrainedModel
-from orchestrator.files import read_json, write_json
+from orchestrator.files import read_json, sha256, write_json
 from orchestrator.prompts import CHAT
 from orchestrator.refusal import Refused
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from orchestrator.files import flush, read_json, write_json
+from orchestrator.files import flush, read_json, sha256, write_json
 
 FORMAT = 1
 # Another release of these may compute other last bits, and one artifact would hold numbers of both.
@@ -158,25 +158,20 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
     try:
         save_file(tensors, aside)
         flush(aside)
-        sha256 = _file_digest(aside)
+        digest = sha256(aside)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    return sha256
+    return digest
 
 
-def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+def _read_tensors(path: Path, digest: str) -> dict[str, Tensor]:
     try:
-        if _file_digest(path) != sha256:
+        if sha256(path) != digest:
             raise UnusableError("its tensors are damaged (their digest is another)")
         return dict(load_file(path))
     except WRITE_ERRORS as error:
         raise UnusableError(f"its tensors cannot be read ({error})") from error
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _digest(value: Any) -> str:

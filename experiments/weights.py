@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.hub import CONFIGURATION, INDEX, SINGLE
-from orchestrator.files import read_json, write_json
+from orchestrator.files import read_json, sha256, write_json
 from orchestrator.refusal import Refused
 
 # Beside the weights, what a tokenizer or the shape of the model is read from.
@@ -66,12 +66,6 @@ def digests(files: Files) -> dict[str, str]:
 def digest_of(content: dict[str, str]) -> str:
     """One digest for all files and their names."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """The digest of a file, which is read."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _weights(folder: Path) -> tuple[str, ...]:

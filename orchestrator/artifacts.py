@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import os
 import secrets
 import shutil
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.files import flush, read_json, write_json
+from orchestrator.files import flush, read_json, sha256, write_json
 from orchestrator.identity import KINDS, Artifact, Kind
 
 MANIFEST = "manifest.json"
@@ -120,7 +119,6 @@ def _payload(folder: Path) -> list[str]:
 
 def _described(path: Path) -> dict[str, Any]:
     """Digest and size of a payload file, which is on the disk when this returns."""
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = sha256(path)
     flush(path)
-    return {"sha256": sha256, "bytes": path.stat().st_size}
+    return {"sha256": digest, "bytes": path.stat().st_size}

@@ -1,5 +1,6 @@
-"""Writing so that a reader sees the old file or the new one, never half of either."""
+"""Files that are written so that a reader sees the old one or the new one, and read to their end."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -43,6 +44,12 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """What `write_json` wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, which is read."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def tail(log: Path) -> str:

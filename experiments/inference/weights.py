@@ -8,8 +8,8 @@ from typing import Any
 from transformers import GenerationConfig
 
 from experiments import lora, pretrained
-from experiments.weights import digest_of, files_of, sha256
-from orchestrator.files import read_json
+from experiments.weights import digest_of, files_of
+from orchestrator.files import read_json, sha256
 from orchestrator.identity import digest
 from orchestrator.refusal import Refused
 
