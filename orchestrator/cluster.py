@@ -208,18 +208,13 @@ class SlurmRun:
                     raise
                 n_elements //= 2
             except Refused:
-                declared = self._declared(elements[0][0])
+                declared = shapes.declared(self.cluster, elements[0][0], self.saved.artifacts)
                 if resources.exclude == declared.exclude:
                     raise
                 # Every node has failed once, and Slurm has none left: a node that fails at times beats none.
                 resources = resources.model_copy(update={"exclude": declared.exclude})
             else:
                 return n_elements
-
-    def _declared(self, artifact: Artifact) -> Resources:
-        """What a job is to ask for that makes an artifact for the first time."""
-        model = shapes.model_of(artifact, self.saved.artifacts)
-        return shapes.resources_for(self.cluster, artifact.kind, model, triage.UNTRIED)
 
     def _submit_array(self, resources: Resources, elements: Sequence[Sequence[Artifact]]) -> None:
         """On the books first: whoever is killed after sbatch finds the array by its name."""

@@ -25,7 +25,7 @@ from orchestrator.refusal import Refused
 from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.subject import Plan
 from orchestrator.submit import Script, write_script
-from orchestrator.triage import Adjustments
+from orchestrator.triage import UNTRIED
 
 NEEDED = ("sbatch", "squeue", "scontrol")
 
@@ -136,7 +136,7 @@ def _planned(cluster: SlurmCluster, plan: Plan) -> list[Shape]:
     models = {key: shapes.model_of(artifact, plan.artifacts) for key, artifact in plan.to_make.items()}
 
     def resources_of(artifact: Artifact) -> Resources:
-        return shapes.resources_for(cluster, artifact.kind, models[artifact.key], Adjustments())
+        return shapes.resources_for(cluster, artifact.kind, models[artifact.key], UNTRIED)
 
     found: dict[str, Shape] = {}
     for script in packing.jobs(cluster, plan.to_make, resources_of, plan.seconds, models):
@@ -151,7 +151,7 @@ def _declared(cluster: SlurmCluster) -> list[Shape]:
     for kind in KINDS:
         for model in (None, *cluster.models):
             if model is None or kind in cluster.models[model]:
-                resources = shapes.resources_for(cluster, kind, model, Adjustments())
+                resources = shapes.resources_for(cluster, kind, model, UNTRIED)
                 _add(found, resources, [kind], None)
     return list(found.values())
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from orchestrator.estimate import Cost
 from orchestrator.identity import Artifact
 from orchestrator.settings import Cluster
-from orchestrator.shapes import model_of, resources_for
-from orchestrator.triage import UNTRIED
+from orchestrator.shapes import held
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,6 @@ def bill(
     keys: Iterable[str], artifacts: Mapping[str, Artifact], costs: Mapping[str, Cost], cluster: Cluster
 ) -> Bill:
     """Of some artifacts: the time that each is predicted to take, for every GPU that its job holds."""
-    seconds = sum(costs[key].seconds * _n_gpus(artifacts[key], artifacts, cluster) for key in keys)
+    seconds = sum(costs[key].seconds * held(cluster, artifacts[key], artifacts)[0] for key in keys)
     hours, price = seconds / 3600, cluster.price_per_gpu_hour
     return Bill(hours, None if price is None else hours * price)
-
-
-def _n_gpus(artifact: Artifact, artifacts: Mapping[str, Artifact], cluster: Cluster) -> int:
-    if cluster.kind == "local":
-        return min(cluster.gpus, 1)
-    wanted = resources_for(cluster, artifact.kind, model_of(artifact, artifacts), UNTRIED)
-    return wanted.gpus * wanted.nodes

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from orchestrator.identity import Artifact, Kind
-from orchestrator.settings import Resources, SlurmCluster
-from orchestrator.triage import Adjustments
+from orchestrator.settings import Cluster, Resources, SlurmCluster
+from orchestrator.triage import UNTRIED, Adjustments
 
 # A prediction may be off by this before the time limit is.
 MARGIN = 2.0
@@ -37,6 +37,19 @@ def resources_for(cluster: SlurmCluster, kind: Kind, model: str | None, changes:
             "exclude": ",".join(filter(None, [resources.exclude, *changes.avoid])) or None,
         }
     )
+
+
+def declared(cluster: SlurmCluster, artifact: Artifact, artifacts: Mapping[str, Artifact]) -> Resources:
+    """What a job asks for that makes an artifact for the first time."""
+    return resources_for(cluster, artifact.kind, model_of(artifact, artifacts), UNTRIED)
+
+
+def held(cluster: Cluster, artifact: Artifact, artifacts: Mapping[str, Artifact]) -> tuple[int, int]:
+    """How many GPUs and CPUs the making of an artifact holds."""
+    if cluster.kind == "local":
+        return min(cluster.gpus, 1), cluster.threads
+    wanted = declared(cluster, artifact, artifacts)
+    return wanted.gpus * wanted.nodes, wanted.cpus * wanted.nodes
 
 
 def with_time_for(resources: Resources, seconds: float, most_minutes: float | None) -> Resources:

@@ -13,9 +13,7 @@ from orchestrator.ledger import State
 from orchestrator.note import read_note
 from orchestrator.queued import Queued, look
 from orchestrator.saved import Saved
-from orchestrator.settings import LocalCluster, SlurmCluster
 from orchestrator.submissions import submissions
-from orchestrator.triage import UNTRIED
 
 HOUR = 3600.0
 # So many manifests tell how far predictions of time are off.
@@ -163,18 +161,10 @@ def _devices(saved: Saved) -> tuple[str, Mapping[str, float]]:
     if run is None:
         return "CPU", {}
     cluster = read_note(saved.study.jobs(run)).settings.cluster
-    held = {key: _held(cluster, saved, key) for key in saved.artifacts}
+    held = {key: shapes.held(cluster, one, saved.artifacts) for key, one in saved.artifacts.items()}
     if any(gpus for gpus, _ in held.values()):
         return "GPU", {key: float(gpus) for key, (gpus, _) in held.items()}
     return "CPU", {key: float(cpus) for key, (_, cpus) in held.items()}
-
-
-def _held(cluster: LocalCluster | SlurmCluster, saved: Saved, key: str) -> tuple[int, int]:
-    if cluster.kind == "local":
-        return (1 if cluster.gpus else 0), cluster.threads
-    artifact = saved.artifacts[key]
-    wanted = shapes.resources_for(cluster, artifact.kind, shapes.model_of(artifact, saved.artifacts), UNTRIED)
-    return wanted.gpus * wanted.nodes, wanted.cpus * wanted.nodes
 
 
 def _pace(saved: Saved, states: Mapping[str, State]) -> float:
