@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 from experiments.batches import Batch, ShuffledBatches
 from experiments.keeper import Keeper
 from experiments.learner import Learner
+from experiments.plateau import Plateau
 from experiments.resume import Progress
 from experiments.training import Step, Training
 
@@ -39,10 +40,14 @@ class Recipe:
     weight_decay: float
     betas: tuple[float, float]
     clip: float
+    plateau: Plateau | None = None  # None: warm-up by its share, then a cosine
 
 
 def rate(recipe: Recipe, step: int) -> float:
-    """Return the learning rate of a step, counted from one: linear warm-up, then cosine."""
+    """Return the learning rate of a step, counted from one: linear warm-up, then cosine or a plateau."""
+    if recipe.plateau is not None:
+        share = recipe.plateau.share(step, recipe.final_rate_share)
+        return recipe.learning_rate * share
     n_warmup = round(recipe.warmup_share * recipe.n_steps)
     if step <= n_warmup:
         return recipe.learning_rate * step / n_warmup
@@ -83,6 +88,7 @@ def fit(
         if time.monotonic() - reported > 1.0:
             reported = time.monotonic()
             progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss:.3f}")
+    keeper.ended(training)
     return training.steps
 
 

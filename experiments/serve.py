@@ -21,6 +21,7 @@ from experiments.versions import VERSIONS
 MAKERS = {
     "pool": ("experiments.pool", "make_pool"),
     "base": ("experiments.base", "make_base"),
+    "trunk": ("experiments.trunk", "make_trunk"),
     "checkpoint": ("experiments.train", "make_checkpoint"),
     "record": ("experiments.record", "make_record"),
 }
@@ -34,11 +35,11 @@ QUESTIONS = {
     "cost": ("experiments.cost", "answer", ("artifacts", "compute")),
 }
 ASKED = ("versions", *QUESTIONS, "make", "pause")
-WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
+WITH_TORCH = frozenset({"base", "trunk", "checkpoint", "completions"})
 # These can be paused; records have nothing to save and come to their end.
 RESUMABLE = WITH_TORCH | {"pool"}
 WITH_PLACES = frozenset({"pool", "base", "completions", "record"})
-TRAINED = frozenset({"base", "checkpoint"})  # these want the memory of an engine for themselves
+TRAINED = frozenset({"base", "trunk", "checkpoint"})  # these want the memory of an engine for themselves
 
 # By name, as the modules that define some of these take seconds to import.
 REFUSED = frozenset({"Refused", "TooLongError"})
@@ -154,7 +155,7 @@ def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event
         arguments.append(request["places"])
     if kind in RESUMABLE:
         arguments.append(Resumption(Path(request["state"]), request["save_every"], pause))
-    if kind == "checkpoint":
+    if kind in ("trunk", "checkpoint"):
         arguments.append(_named("experiments.how", "How")(request["micro_batches"], **request["compute"]))
     if kind == "completions":
         return _named("experiments.generate", "Generation")(held, request["inference"]).make(*arguments)

@@ -10,7 +10,7 @@ from orchestrator.identity import Artifact, Kind
 from orchestrator.settings import Jobs
 
 # Starting, reading and writing; what an artifact takes beside its arithmetic. Seconds, on this kind of task.
-OVERHEAD = {"pool": 2.0, "base": 1.0, "checkpoint": 0.2, "completions": 0.2, "record": 0.1}
+OVERHEAD = {"pool": 2.0, "base": 1.0, "trunk": 0.2, "checkpoint": 0.2, "completions": 0.2, "record": 0.1}
 
 
 # Artifacts of one shape cost the same; shapes are numbered as they are met.
@@ -26,6 +26,7 @@ class Cost:
     bytes: int
     seconds: float
     memory: int | None = None  # at its peak; None: not estimated
+    shared_tokens: int = 0  # of a training, those that a trunk has been through for it
 
 
 def estimate(artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, jobs: Jobs) -> dict[str, Cost]:
@@ -60,7 +61,8 @@ def seconds(kind: Kind, flops: float, flops_per_second: float) -> float:
 
 def _cost(artifact: Artifact, answer: Mapping[str, Any], flops_per_second: float) -> Cost:
     took = seconds(artifact.kind, answer["flops"], flops_per_second)
-    return Cost(answer["tokens"], answer["flops"], answer["bytes"], took, answer["memory"])
+    names = ("tokens", "flops", "bytes", "memory", "shared_tokens")
+    return Cost(seconds=took, **{name: answer[name] for name in names})
 
 
 def _summary(store: Store, artifact: Artifact) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
 """From cells to the artifacts they need, each named by what makes it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, TypeVar
 
-from orchestrator import amounts, bases
+from orchestrator import amounts, bases, trunks
 from orchestrator.artifacts import Store
 from orchestrator.cell import Benchmark, Cell
 from orchestrator.facts import Facts
@@ -12,6 +13,7 @@ from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
 from orchestrator.ledger import wanted
 from orchestrator.prompts import text_of
 from orchestrator.refusal import Refused
+from orchestrator.settings import Way
 from orchestrator.specs import Data, SeedStrategy, Strategy
 
 T = TypeVar("T")
@@ -34,11 +36,21 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """A cell of a trunk and the same amount trained by itself."""
+
+    way: Way
+    shared: PlannedCell
+    alone: PlannedCell
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study needs: its cells, and each artifact that leads to one of their records, once."""
 
     cells: tuple[PlannedCell, ...]
     artifacts: Mapping[str, Artifact]
+    audits: tuple[Audit, ...] = ()
 
 
 @dataclass
@@ -47,6 +59,7 @@ class Planner:
 
     facts: Facts
     store: Store
+    audit: Sequence[Way] = ()
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     # By the identity of the specs, which `check.cells` makes one object where they are equal. The plan's
     # cells keep them alive, so no identity is given out twice.
@@ -64,7 +77,27 @@ class Planner:
                     "models that they come from names of their own (strategy.name, model.name)"
                 )
             cells.setdefault(place, planned)
-        return Plan(tuple(cells.values()), wanted(self.artifacts, complete=set()))
+        audits = tuple(self._audits(cells.values()))
+        needed = wanted(self.artifacts, complete=set())
+        return Plan(tuple(cells.values()), trunks.grown(needed), audits)
+
+    def _audits(self, cells: Iterable[PlannedCell]) -> Iterator[Audit]:
+        """Both ends of every chain that has a trunk, trained by themselves."""
+        if not self.audit:
+            return
+        chains: dict[str, list[PlannedCell]] = {}
+        for planned in cells:
+            if planned.checkpoint and planned.cell.train.trunk:
+                place = {name: value for name, value in planned.axes.items() if name != "amount"}
+                chains.setdefault(canonical(place), []).append(planned)
+        if not chains:
+            raise Refused(f"audit=[{','.join(self.audit)}] is of trunks, and no cell has one (train.trunk)")
+        for way, chain in product(self.audit, chains.values()):
+            chain.sort(key=lambda planned: planned.amount)
+            for shared in {chain[0].amount: chain[0], chain[-1].amount: chain[-1]}.values():
+                checkpoint = self.artifacts[shared.checkpoint or ""]
+                n_rows = checkpoint.spec["subset"]["n"]
+                yield Audit(way, shared, self._cell(shared.axes, trunks.by_itself(shared.cell, way, n_rows)))
 
     def _cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
         amounts.parse(cell.amount)
@@ -160,6 +193,9 @@ class Planner:
     def _checkpoint(
         self, cell: Cell, base: Artifact, pool: Artifact, amount: int, seed: Artifact | None
     ) -> Artifact:
+        if cell.train.trunk:
+            riding = self._pool_size(seed, "examples") if seed else 0
+            trunks.refuse(cell, amount + riding if cell.subset.unit == "examples" else None)
         spec = {
             "version": self.facts.versions()["checkpoint"],
             "train": self._once(("train", id(cell.train)), lambda: bases.recipe(cell.train)),

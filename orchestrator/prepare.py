@@ -53,7 +53,7 @@ def prepare(
     _refuse_unwritable(outputs)
     ledger = Ledger.at(outputs)
     with StageProcess() as oracle:
-        plan = Planner(Facts(oracle), ledger.store).plan(points)
+        plan = Planner(Facts(oracle), ledger.store, settings.audit).plan(points)
         costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster)
     lines = settings.analysis.references
     references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]

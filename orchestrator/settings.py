@@ -155,6 +155,10 @@ class Analysis(Spec):
     by_construction: str  # what the study's world builds in, said beside the results
 
 
+# How amounts are trained to audit a trunk: by the same schedule, or shuffled with a cosine.
+Way = Literal["alone", "cosine"]
+
+
 class Settings(Spec):
     """What a study has beside its cells."""
 
@@ -164,3 +168,5 @@ class Settings(Spec):
     format: Literal["text", "json"]
     cluster: Cluster
     analysis: Analysis
+    # Of each chain with a trunk the smallest and the largest amount are trained in these ways too.
+    audit: Annotated[tuple[Way, ...], Field(strict=False)] = ()
