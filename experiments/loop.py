@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 
+from experiments import ranks
 from experiments.batches import Batch, ShuffledBatches
 from experiments.keeper import Keeper
 from experiments.learner import Learner
@@ -72,13 +73,17 @@ def fit(
     weights = learner.trained()
     optimizer = _optimizer(learner, recipe)
     training = Training(learner.model, optimizer, batches, [])
-    keeper.resume(training, recipe.n_steps)
+    seed = torch.initial_seed()
+    ranks.first_decides(lambda: keeper.resume(training, recipe.n_steps))
+    ranks.hand_out(training)
     reported = time.monotonic()
     for number in range(len(training.steps) + 1, recipe.n_steps + 1):
-        keeper.between_steps(training, recipe.n_steps)
+        ranks.first_decides(lambda: keeper.between_steps(training, recipe.n_steps))
+        ranks.begin_step(number, seed)
         batch = next(batches)
         optimizer.zero_grad()
-        loss = _backward(learner, batch, n_parts)
+        loss = ranks.add(_backward(learner, ranks.my_parts(batch, n_parts), batch.n_tokens))
+        ranks.add_gradients(weights)
         norm = torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
         now = rate(recipe, number)
         _set_rate(optimizer, now, recipe.embedding_rate_factor)
@@ -88,18 +93,18 @@ def fit(
         if time.monotonic() - reported > 1.0:
             reported = time.monotonic()
             progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss:.3f}")
-    keeper.ended(training)
+    ranks.first_decides(lambda: keeper.ended(training))
     return training.steps
 
 
-def _backward(learner: Learner, batch: Batch, n_parts: int) -> float:
-    """Add the gradient of the mean loss over the tokens of the whole batch; return that loss."""
+def _backward(learner: Learner, parts: Sequence[Batch], n_tokens: int) -> float:
+    """Add what the parts have in the gradient of the mean loss over so many tokens; return theirs of it."""
     total = 0.0
-    for part in batch.parts(n_parts):
+    for part in parts:
         if part.n_tokens:
             logits = learner.predict(part)
             targets = part.targets.to(logits.device)
-            loss = F.cross_entropy(logits, targets) * (part.n_tokens / batch.n_tokens)
+            loss = F.cross_entropy(logits, targets) * (part.n_tokens / n_tokens)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
     return total

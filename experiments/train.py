@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from experiments import ranks
 from experiments.base import read_rehearsal
 from experiments.batches import ShuffledBatches
 from experiments.encode import Encoded, Text, encode
@@ -51,7 +52,7 @@ def make_checkpoint(
         progress,
         relay(spec, inputs) if TRUNK in inputs else None,
     )
-    steps = task.fit(task.recipe, progress, keeper)
+    steps = task.fit(progress, keeper)
     task.begun.save(into)
     subset, encoded = task.subset, task.encoded
     examples = encoded.examples
@@ -78,9 +79,9 @@ class Task:
     recipe: Recipe
     n_parts: int
 
-    def fit(self, recipe: Recipe, progress: Progress, keeper: Keeper) -> list[Step]:
-        """Train; the recipe may be part of the task's own."""
-        return fit(self.begun.learner, self.batches, recipe, progress, keeper, self.n_parts)
+    def fit(self, progress: Progress, keeper: Keeper) -> list[Step]:
+        """Train as the recipe says."""
+        return fit(self.begun.learner, self.batches, self.recipe, progress, keeper, self.n_parts)
 
 
 def read_task(spec: dict[str, Any], inputs: Mapping[str, Path], how: How) -> Task:
@@ -97,7 +98,7 @@ def read_task(spec: dict[str, Any], inputs: Mapping[str, Path], how: How) -> Tas
     order = NestedBatches if train.trunk else ShuffledBatches
     batches = order(encoded.examples, train.batch_size, rehearsal, train.rehearsal, spec["train_seed"])
     recipe = recipe_of(train, n_steps(train, batches), len(encoded.examples))
-    return Task(begun, subset, encoded, batches, recipe, how.n_parts(train.batch_size))
+    return Task(begun, subset, encoded, batches, recipe, how.n_parts(train.batch_size, ranks.size()))
 
 
 def n_steps(train: Train, batches: ShuffledBatches) -> int:

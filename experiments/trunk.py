@@ -1,5 +1,6 @@
 """Makes a trunk: the state of a training where the cooldown of an amount begins."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from experiments.keeper import Keeper
 from experiments.relay import relay
 from experiments.resume import Progress, Resumption
 from experiments.state import identity
-from experiments.train import read_task
+from experiments.train import Task, read_task
 from orchestrator.identity import defining
 
 
@@ -26,14 +27,20 @@ def make_trunk(
     Goes on from the trunk of the amount before, where `inputs` has one. Raises Paused and Refused as
     `make_checkpoint` does.
     """
-    task = read_task(_with_a_cooldown(spec), inputs, how)
-    plateau = task.recipe.plateau
-    assert plateau is not None, "only recipes with a trunk have one"
+    task = read_trunk(spec, inputs, how)
     keeper = Keeper(
         resumption, identity("trunk", spec, defining(inputs)), progress, relay(spec, inputs, ends=into)
     )
-    steps = task.fit(replace(task.recipe, n_steps=plateau.cooldown_begins), progress, keeper)
+    steps = task.fit(progress, keeper)
     return {"n_steps": len(steps), "n_tokens": sum(step.n_tokens for step in steps), "loss": steps[-1].loss}
+
+
+def read_trunk(spec: dict[str, Any], inputs: Mapping[str, Path], how: How) -> Task:
+    """Read what the spec of a trunk says: a training that ends where its cooldown would begin."""
+    task = read_task(_with_a_cooldown(spec), inputs, how)
+    plateau = task.recipe.plateau
+    assert plateau is not None, "only recipes with a trunk have one"
+    return replace(task, recipe=replace(task.recipe, n_steps=plateau.cooldown_begins))
 
 
 def _with_a_cooldown(spec: dict[str, Any]) -> dict[str, Any]:
