@@ -119,6 +119,22 @@ def doctor(
 
 
 @app.command()
+def gc(
+    study: Annotated[str | None, typer.Argument(help="name of a study, or its folder; none: all")] = None,
+    outputs: Outputs = Path("outputs"),
+    *,
+    free: Annotated[bool, typer.Option("--free", help="do it; without it, only show")] = False,
+    paid: Annotated[bool, typer.Option("--paid", help="also pools that a model wrote")] = False,
+    json: Json = False,
+) -> None:
+    """What is on disk, by study and kind, and what nobody refers to or keeps; frees that with --free.
+
+    doublings gc mini --free
+    """
+    raise typer.Exit(_verb("gc").collect(study, outputs, free=free, paid=paid, as_json=json))
+
+
+@app.command()
 def efficiency(study: Study, outputs: Outputs = Path("outputs"), *, json: Json = False) -> None:
     """What a study asked for against what it used, and better numbers for the next.
 

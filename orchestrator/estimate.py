@@ -26,6 +26,7 @@ class Cost:
     bytes: int
     seconds: float
     memory: int | None = None  # at its peak; None: not estimated
+    state: int = 0  # bytes on disk while it is made, beside its own
 
 
 def estimate(artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, jobs: Jobs) -> dict[str, Cost]:
@@ -60,7 +61,7 @@ def seconds(kind: Kind, flops: float, flops_per_second: float) -> float:
 
 def _cost(artifact: Artifact, answer: Mapping[str, Any], flops_per_second: float) -> Cost:
     took = seconds(artifact.kind, answer["flops"], flops_per_second)
-    return Cost(answer["tokens"], answer["flops"], answer["bytes"], took, answer["memory"])
+    return Cost(answer["tokens"], answer["flops"], answer["bytes"], took, answer["memory"], answer["state"])
 
 
 def _summary(store: Store, artifact: Artifact) -> dict[str, Any] | None:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cell import Cell
+from orchestrator.disk import Need, need
 from orchestrator.estimate import Cost, estimate
 from orchestrator.facts import Facts
 from orchestrator.identity import Artifact
 from orchestrator.ledger import Ledger, wanted
 from orchestrator.plan import Plan, PlannedCell, Planner
+from orchestrator.references import kept_of
 from orchestrator.refusal import Refused
+from orchestrator.retention import retrained
 from orchestrator.settings import Settings
 from orchestrator.stages import StageProcess
 from orchestrator.study import StudyFolder, document, reference
@@ -40,6 +43,12 @@ class Prepared:
         """What is missing, derived backwards from the records."""
         return wanted(self.plan.artifacts, set(self.complete))
 
+    @cached_property
+    def need(self) -> Need:
+        """Of the disk, for what is missing."""
+        kept = kept_of(((cell.axes, cell.checkpoint) for cell in self.plan.cells), self.settings.keep)
+        return need(self.to_make, self.costs, kept, self.settings.cluster.at_once)
+
     def document(self) -> dict[str, Any]:
         """The plan as a file or as JSON for machines."""
         return document(self.settings, self.plan, dict(enumerate(self.references)), self.costs)
@@ -57,7 +66,7 @@ def prepare(
         costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster)
     lines = settings.analysis.references
     references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]
-    complete = ledger.store.complete(plan.artifacts.values())
+    complete = ledger.complete(plan.artifacts)
     missing = _refuse_without_vllm(settings, wanted(plan.artifacts, complete).values())
     suspicious = _suspicious(plan.cells, references)
     return Prepared(
@@ -69,7 +78,7 @@ def prepare(
         costs,
         references,
         frozenset(complete),
-        (*notes, *missing, *suspicious),
+        (*notes, *missing, *retrained(plan.artifacts, complete, ledger, costs), *suspicious),
     )
 
 

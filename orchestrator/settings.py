@@ -145,6 +145,11 @@ class SlurmCluster(Jobs):
 Cluster = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]
 
 
+# Whose weights stay when all records made from them are there: of every checkpoint, of each chain's largest
+# amount, or of none.
+Keep = Literal["all", "largest", "none"]
+
+
 class Analysis(Spec):
     """What the study promises to report."""
 
@@ -162,5 +167,6 @@ class Settings(Spec):
     outputs: str
     wait: bool | None  # until everything is done; null: on this machine yes, on a cluster no
     format: Literal["text", "json"]
+    keep: Keep = "all"  # never part of identity
     cluster: Cluster
     analysis: Analysis
