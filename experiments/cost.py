@@ -75,7 +75,15 @@ def _n_read(prompt: Mapping[str, str]) -> float:
 
 
 def _n_seeds(pool: Described) -> int:
-    return int(pool["spec"]["seed"].get("n_items", TABLE_ROWS))
+    """Seed problems that rows are made from."""
+    n_given = int(pool["spec"]["seed"].get("n_items", TABLE_ROWS))
+    return n_given - _n_held_out(n_given, pool["spec"].get("validation"))
+
+
+def _n_held_out(n_given: int, validation: Mapping[str, Any] | None) -> int:
+    if validation is None:
+        return 0
+    return min(int(validation.get("count") or round(validation["share"] * n_given)), n_given)
 
 
 def _base(base: Described) -> Cost:
@@ -148,7 +156,10 @@ def _tokens_for(shape: Shape, row_tokens: float, prompt: str) -> float:
 
 def _completions(completions: Described) -> Cost:
     spec = completions["spec"]
-    n_items, item_tokens = _n_items(spec["source"]), _tokens_of(spec["source"]["kind"])
+    n_items, item_tokens = (
+        _n_items(spec["source"]),
+        _tokens_of(spec["source"].get("of", spec["source"])["kind"]),
+    )
     # Half of a row is its prompt; a trained model answers about as long as the references are.
     prompt_tokens = item_tokens / 2
     n_samples = spec.get("sampling", {}).get("n", 1)
@@ -188,8 +199,7 @@ def _n_rows(pool: Described) -> int:
         return int(strategy["rows"])
     if strategy["kind"] == "llm":
         return n_requests(strategy, _n_seeds(pool))[1]
-    source = pool["spec"]["seed"] if strategy["kind"] == "seed" else strategy["source"]
-    return int(source.get("n_items", TABLE_ROWS))
+    return _n_seeds(pool) if strategy["kind"] == "seed" else TABLE_ROWS
 
 
 def _row_tokens(pool: Described) -> float:
@@ -214,6 +224,8 @@ def _n_seen(train: Mapping[str, Any], n_rows: float, row_tokens: float) -> float
 
 
 def _n_items(source: Mapping[str, Any]) -> int:
+    if source["kind"] == "held_out":
+        return _n_held_out(int(source["of"].get("n_items", TABLE_ROWS)), source["validation"])
     return int(source.get("n_items", TABLE_ITEMS))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from experiments.contamination import NONE, InCommon, Tested
+from experiments.held_out import HeldOut, declared
 from experiments.sources import read_hashed
 from orchestrator.artifacts import TOMBSTONE
 from orchestrator.files import sha256
@@ -126,6 +127,7 @@ def verify(plan: Mapping[str, Any], store: Path) -> Findings:
             *(problem for key in complete for problem in damage[key]),
             *_broken(chains),
             *_leaked(contamination),
+            *_held_out(artifacts, trained),
         ),
     )
 
@@ -263,4 +265,21 @@ def _leaked(contamination: Sequence[Contamination]) -> Iterator[str]:
                 f"{found.n_matches} of {found.n_rows} rows of {found.strategy} at amount {found.amount} "
                 f"(subset_seed={found.subset_seed}) are items of {found.benchmark}; "
                 "add it to data.decontaminate"
+            )
+
+
+def _held_out(artifacts: Artifacts, trained: Sequence[Trained]) -> Iterator[str]:
+    """A sentence for every checkpoint that saw a source which its pool holds out."""
+    known: dict[str, HeldOut] = {}
+    for one in trained:
+        pool = artifacts[one.inputs["pool"]]
+        validation = declared(pool["spec"])
+        if validation is None:
+            continue
+        if (seeds := canonical([pool["spec"]["seed"], pool["spec"]["validation"]])) not in known:
+            known[seeds] = read_hashed(pool["spec"]["seed"], pool["places"]).held_out(validation)
+        if seen := {source for _, _, source in one.rows} & known[seeds].sources:
+            yield (
+                f"{one.strategy} at amount {one.amount} (subset_seed={one.subset_seed}) was trained on "
+                f"{len(seen)} sources that data.validation holds out; remove its pool and run again"
             )

@@ -226,6 +226,22 @@ def power(context: typer.Context) -> None:
     _hand_over("analysis", "power", *([source] if source else []), *options)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def tune(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
+    """Which hyperparameters of a sweep did best on held-out sources, as overrides; refuses tests.
+
+    doublings tune mini_tuning --per amount
+
+    --per AXIS[,AXIS]: choose for each value of these (model, amount, strategy); by default for each model
+
+    --overrides: nothing but the overrides of the winners on stdout, as `run` takes them
+
+    --json: the choices on stdout, nothing else
+    """
+    folder = _verb("study").find(study, outputs).root
+    _hand_over("analysis", "tune", str(folder), *context.args)
+
+
 @app.command(context_settings=EVERYTHING)
 def grade(context: typer.Context) -> None:
     """Grade completions in any JSONL file.

@@ -30,7 +30,7 @@ def drive(run_folder: Path) -> int:
     if study.newest_run() != note.run:
         return 0  # a later `run` has a driver of its own
     followed = _leave_successor(note, cluster, study)
-    saved = Saved.of(study, note.plan, study.plan(note.plan), cluster)
+    saved = Saved.of(study, note.plan, study.plan(note.plan), note.known_pace)
     this = SlurmRun(saved, note, cluster)
     with View(Console()) as view:
         over = this.over(saved.states(), view)

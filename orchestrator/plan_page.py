@@ -28,7 +28,7 @@ def show(prepared: Prepared, console: Console) -> None:
     console.print(
         f"to make: {left.tokens:,} tokens, {left.flops:.2g} FLOPs; "
         f"about {duration(left.seconds / cluster.at_once)} with {cluster.at_once} at once "
-        f"at {cluster.flops_per_second:.2g} FLOP/s each (cluster.flops_per_second)",
+        + _basis(prepared),
         highlight=False,
         soft_wrap=True,
     )
@@ -39,6 +39,12 @@ def show(prepared: Prepared, console: Console) -> None:
         console.print(difference(newest[1], prepared.document()), highlight=False, soft_wrap=True)
     for note in prepared.notes:
         console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _basis(prepared: Prepared) -> str:
+    if n_measured := prepared.pace.n_measured:
+        return f"as {n_measured} artifacts took that were made here (cluster.calibrate)"
+    return f"at {prepared.settings.cluster.flops_per_second:.2g} FLOP/s each (cluster.flops_per_second)"
 
 
 def _subsets(prepared: Prepared) -> Table:

@@ -9,12 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orchestrator.calibration import pace_of
 from orchestrator.cell import Cell
 from orchestrator.disk import Need, need
 from orchestrator.estimate import Cost, estimate
 from orchestrator.facts import Facts
 from orchestrator.identity import Artifact
 from orchestrator.ledger import Ledger, wanted
+from orchestrator.pace import Pace
 from orchestrator.plan import Plan, PlannedCell, Planner
 from orchestrator.references import kept_of
 from orchestrator.refusal import Refused
@@ -22,6 +24,7 @@ from orchestrator.retention import retrained
 from orchestrator.settings import Settings
 from orchestrator.stages import StageProcess
 from orchestrator.study import StudyFolder, document, reference
+from orchestrator.validation import VALIDATION
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Prepared:
     study: StudyFolder
     ledger: Ledger
     plan: Plan
+    pace: Pace
     costs: Mapping[str, Cost]
     references: Sequence[str | None]  # of each cell, see study.reference
     complete: frozenset[str]
@@ -61,9 +65,10 @@ def prepare(
     outputs = Path(settings.outputs).expanduser().resolve()
     _refuse_unwritable(outputs)
     ledger = Ledger.at(outputs)
+    pace = pace_of(outputs, settings.cluster)
     with StageProcess() as oracle:
         plan = Planner(Facts(oracle), ledger.store).plan(points)
-        costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster)
+        costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster, pace)
     lines = settings.analysis.references
     references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]
     complete = ledger.complete(plan.artifacts)
@@ -75,6 +80,7 @@ def prepare(
         StudyFolder(outputs, settings.study),
         ledger,
         plan,
+        pace,
         costs,
         references,
         frozenset(complete),
@@ -118,7 +124,8 @@ def _suspicious(cells: Sequence[PlannedCell], references: Sequence[str | None]) 
         outside |= {
             name
             for name, benchmark in cell.evaluate.benchmarks.items()
-            if benchmark.source.model_dump_json() not in screened
+            # What is held out is in no pool, whatever its name.
+            if benchmark.role != VALIDATION and benchmark.source.model_dump_json() not in screened
         }
         if drawn_as is None:
             curves[cell.strategy.name].add(planned.amount)

@@ -38,7 +38,7 @@ class Reference:
     def needs(self, store: Store) -> set[str]:
         """Keys of what it keeps, and of what records that are missing are made from."""
         missing = wanted(self.artifacts, store.complete(self.artifacts.values()))
-        return self.kept | {key for made in missing.values() for key in made.inputs.values()}
+        return set(self.kept) | {key for made in missing.values() for key in made.inputs.values()}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from orchestrator import disk, snapshot
+from orchestrator import disk, snapshot, validation
 from orchestrator.cluster import SlurmRun
 from orchestrator.ledger import State
 from orchestrator.local import LocalRun
@@ -54,7 +54,7 @@ def run(prepared: Prepared, console: Console) -> int:
     if prepared.to_make:
         disk.refuse_too_small(prepared.outputs, prepared.need)
     number, replaced = save_plan(prepared.study, prepared.document())
-    saved = Saved.of(prepared.study, number, prepared.document(), prepared.settings.cluster)
+    saved = Saved.of(prepared.study, number, prepared.document(), prepared.pace)
     with View(console) as view:
         _announce(prepared, number, replaced, view)
         note = None
@@ -106,7 +106,8 @@ def new_note(saved: Saved, settings: Settings, code: snapshot.Snapshot, like: No
         devices=(),
         python=sys.executable,
         code=str(code.folder),
-        provenance={"code": code.digest, **origin, **_software()},
+        pace=saved.pace,
+        provenance={"code": code.digest, "cluster": settings.cluster.name, **origin, **_software()},
     )
 
 
@@ -245,6 +246,11 @@ def _last_words(failure: Mapping[str, Any]) -> str:
 def _report(saved: Saved) -> int:
     """Have the analysis write the page, unless it is newer than all that goes into it."""
     study, store = saved.study, saved.ledger.store
+    if validation.only(saved.document["cells"]):
+        Console().print(
+            f"nothing to report on a test: `doublings tune {study.name}` chooses", highlight=False
+        )
+        return 0
     page = study.root / "report" / "index.html"
     records = [key for key, artifact in saved.artifacts.items() if artifact.kind == "record"]
     manifests = [store.folder("record", key) / "manifest.json" for key in records]

@@ -46,7 +46,8 @@ class Jobs(Spec):
     """What every way of running jobs has. Never part of identity."""
 
     name: str
-    flops_per_second: Rate  # of one worker, for estimates of time
+    flops_per_second: Rate  # of one worker, for estimates of time where nothing was measured yet
+    calibrate: bool = True  # estimates follow what earlier manifests of such jobs measured
     failures: Count  # of one cause, after which nothing new is started
     save_every: Rate  # seconds between two saves of what an interrupted stage resumes from
     tries: dict[Cause, Count]  # how often in all, by cause; what is not named here has a default of its own
