@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from orchestrator import amounts, bases
+from orchestrator import amounts, bases, validation
 from orchestrator.artifacts import Store
 from orchestrator.cell import Benchmark, Cell
-from orchestrator.facts import Facts
+from orchestrator.facts import Facts, held_out
 from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
 from orchestrator.ledger import wanted
 from orchestrator.prompts import text_of
@@ -146,6 +146,8 @@ class Planner:
                 "strategy": chosen,
                 "decontaminate": sorted((dict(test.identity) for test in tests), key=canonical),
             }
+            if data.validation is not None:
+                spec["validation"] = held_out(data.validation)
             return self._artifact("pool", spec, {}, strategy.name, places)
 
         return self._once(("pool", id(data), id(strategy)), derive)
@@ -190,6 +192,7 @@ class Planner:
         benchmark: Benchmark = cell.evaluate.benchmarks[name]
 
         def derive() -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
+            validation.check(cell, name)
             source = self.facts.source(benchmark.source, benchmark.answer)
             versions = self.facts.versions()
             asked = {
@@ -215,7 +218,7 @@ class Planner:
             }
             return asked, answers, source.places
 
-        return self._once(("benchmark", name, id(cell.evaluate), id(cell.model)), derive)
+        return self._once(("benchmark", name, id(cell.evaluate), id(cell.model), id(cell.data)), derive)
 
     def _artifact(
         self, kind: Kind, spec: dict[str, Any], inputs: dict[str, str], label: str, places: Mapping[str, Any]
