@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from experiments.llm.request import CHARACTERS_PER_TOKEN, n_requests
+from experiments.llm.request import CHARACTERS_PER_TOKEN, n_requests, price
 from experiments.memory import BYTES, training_bytes
 from experiments.shape import Shape, of_base
 
@@ -38,6 +38,7 @@ class Cost:
     flops: float
     bytes: int
     memory: int | None = None  # None: not estimated
+    dollars: float | None = None  # that a server asks for; None: there is none to be asked
 
 
 def answer(artifacts: Sequence[Described], compute: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,8 +63,11 @@ def _written(pool: Described) -> Cost:
     read = n_responses * _n_read(strategy["solve"]) + sum(
         n_queries / len(prompts) * _n_read(p) for p in prompts
     )
-    n_tokens = round(read + (n_queries + n_responses) * TABLE_TOKENS)
-    return Cost(n_tokens, 0.0, round(n_responses * (ID_BYTES + TOKEN_BYTES * TABLE_TOKENS)))
+    written = (n_queries + n_responses) * TABLE_TOKENS
+    rates = pool["places"]["server"]["dollars_per_million"]
+    n_bytes = round(n_responses * (ID_BYTES + TOKEN_BYTES * TABLE_TOKENS))
+    dollars = price((round(read), written), (rates[0], rates[1]))
+    return Cost(round(read) + written, 0.0, n_bytes, dollars=dollars)
 
 
 def _n_read(prompt: Mapping[str, str]) -> float:

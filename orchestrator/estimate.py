@@ -26,6 +26,7 @@ class Cost:
     bytes: int
     seconds: float
     memory: int | None = None  # at its peak; None: not estimated
+    dollars: float | None = None  # that a server asks for; None: there is none to be asked
 
 
 def estimate(artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, jobs: Jobs) -> dict[str, Cost]:
@@ -43,8 +44,9 @@ def estimate(artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, jo
         if shape not in questions:
             made_from = {role: described[known] for role, known in inputs.items()}
             questions[shape] = {"kind": artifact.kind, "spec": artifact.spec, "inputs": made_from}
-            if artifact.kind == "base":
-                questions[shape]["places"] = artifact.places  # which tell the shape of a model that exists
+            if artifact.kind in ("base", "pool"):
+                # Which tell the shape of a model that exists, and what a server asks for.
+                questions[shape]["places"] = artifact.places
             described[shape] = {**questions[shape], "summary": _summary(store, artifact)}
     compute = jobs.compute.model_dump()
     request = {"ask": "cost", "artifacts": list(questions.values()), "compute": compute}
@@ -60,7 +62,9 @@ def seconds(kind: Kind, flops: float, flops_per_second: float) -> float:
 
 def _cost(artifact: Artifact, answer: Mapping[str, Any], flops_per_second: float) -> Cost:
     took = seconds(artifact.kind, answer["flops"], flops_per_second)
-    return Cost(answer["tokens"], answer["flops"], answer["bytes"], took, answer["memory"])
+    return Cost(
+        answer["tokens"], answer["flops"], answer["bytes"], took, answer["memory"], dollars=answer["dollars"]
+    )
 
 
 def _summary(store: Store, artifact: Artifact) -> dict[str, Any] | None:

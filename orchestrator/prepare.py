@@ -17,6 +17,7 @@ from orchestrator.ledger import Ledger, wanted
 from orchestrator.plan import Plan, PlannedCell, Planner
 from orchestrator.refusal import Refused
 from orchestrator.settings import Settings
+from orchestrator.spending import refuse_without_budget
 from orchestrator.stages import StageProcess
 from orchestrator.study import StudyFolder, document, reference
 
@@ -58,7 +59,9 @@ def prepare(
     lines = settings.analysis.references
     references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]
     complete = ledger.store.complete(plan.artifacts.values())
-    missing = _refuse_without_vllm(settings, wanted(plan.artifacts, complete).values())
+    to_make = wanted(plan.artifacts, complete)
+    refuse_without_budget(to_make.values())
+    missing = _refuse_without_vllm(settings, to_make.values())
     suspicious = _suspicious(plan.cells, references)
     return Prepared(
         settings,
