@@ -18,7 +18,7 @@ from tests.tiny import ROOT, doublings, environment, run_to_its_end
 pytestmark = pytest.mark.slow
 
 # A model that learns twelve problems by heart, so that it is right about some of them.
-BY_HEART = ("train.budget.value=60.0", "model.hidden_size=32", "strategy.temperature=0.5")
+BY_HEART = ("train.budget.value=100.0", "model.hidden_size=64", "strategy.temperature=0.5")
 ONE = ("seed=0", "cluster.workers=1", "evaluate.benchmarks.mini_ood.source.n_items=2")
 
 
@@ -30,7 +30,7 @@ def pools(tmp_path: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_a_fine_tuned_model_writes_the_pool_that_the_next_is_trained_on(tmp_path: Path) -> None:
-    ran = doublings(tmp_path, "run", "strategy=rejection", "amount=4", *BY_HEART, *ONE, timeout=1200)
+    ran = doublings(tmp_path, "run", "strategy=rejection", "amount=2", *BY_HEART, *ONE, timeout=1200)
     assert ran.returncode == 0, ran.stderr
     pool = pools(tmp_path)["rejection"]
     losses = pool["summary"]["yield"]["seed"]
