@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from experiments.llm.request import CHARACTERS_PER_TOKEN, n_requests
+from experiments.llm.request import CHARACTERS_PER_TOKEN, n_requests, price
 from experiments.memory import BYTES, MOMENTS, training_bytes
 from experiments.shape import Shape, of_base
 from orchestrator.identity import TRUNK
@@ -28,6 +28,7 @@ TABLE_ROWS, TABLE_ITEMS = 7_473, 1_319
 WEIGHT_BYTES, TOKEN_BYTES, ID_BYTES, STEP_BYTES = 4, 3, 64, 40
 TOKENIZER_BYTES = 10_000_000
 REHEARSED_ROWS = 4_000
+N_STATES = 2
 
 Described = Mapping[str, Any]  # {"kind", "spec", "inputs": {role: described}, "summary": ... or null}
 
@@ -40,6 +41,8 @@ class Cost:
     flops: float
     bytes: int
     memory: int | None = None  # None: not estimated
+    state: int = 0  # bytes on disk that an interrupted stage resumes from, gone at its end
+    dollars: float | None = None  # that a server asks for; None: there is none to be asked
     shared_tokens: int = 0  # of a training, those that a trunk has been through for it
 
 
@@ -51,7 +54,8 @@ def answer(artifacts: Sequence[Described], compute: Mapping[str, Any]) -> dict[s
         "trunk": of_training,
         "checkpoint": of_training,
     }
-    return {"costs": [asdict(makers[artifact["kind"]](artifact)) for artifact in artifacts]}
+    found = [replace(makers[one["kind"]](one), state=_state_bytes(one)) for one in artifacts]
+    return {"costs": [asdict(cost) for cost in found]}
 
 
 def _pool(pool: Described) -> Cost:
@@ -69,8 +73,11 @@ def _written(pool: Described) -> Cost:
     read = n_responses * _n_read(strategy["solve"]) + sum(
         n_queries / len(prompts) * _n_read(p) for p in prompts
     )
-    n_tokens = round(read + (n_queries + n_responses) * TABLE_TOKENS)
-    return Cost(n_tokens, 0.0, round(n_responses * (ID_BYTES + TOKEN_BYTES * TABLE_TOKENS)))
+    written = (n_queries + n_responses) * TABLE_TOKENS
+    rates = pool["places"]["server"]["dollars_per_million"]
+    n_bytes = round(n_responses * (ID_BYTES + TOKEN_BYTES * TABLE_TOKENS))
+    dollars = price((round(read), written), (rates[0], rates[1]))
+    return Cost(round(read) + written, 0.0, n_bytes, dollars=dollars)
 
 
 def _n_read(prompt: Mapping[str, str]) -> float:
@@ -79,7 +86,15 @@ def _n_read(prompt: Mapping[str, str]) -> float:
 
 
 def _n_seeds(pool: Described) -> int:
-    return int(pool["spec"]["seed"].get("n_items", TABLE_ROWS))
+    """Seed problems that rows are made from."""
+    n_given = int(pool["spec"]["seed"].get("n_items", TABLE_ROWS))
+    return n_given - _n_held_out(n_given, pool["spec"].get("validation"))
+
+
+def _n_held_out(n_given: int, validation: Mapping[str, Any] | None) -> int:
+    if validation is None:
+        return 0
+    return min(int(validation.get("count") or round(validation["share"] * n_given)), n_given)
 
 
 def _base(base: Described) -> Cost:
@@ -139,6 +154,20 @@ def _saved_bytes(artifact: Described, shape: Shape) -> int:
     return int(BYTES[artifact["spec"].get("saved_dtype", "float32")] * n_saved)
 
 
+def _state_bytes(artifact: Described) -> int:
+    """Of the newest states of a training: what is trained, and its moments."""
+    spec = artifact["spec"]
+    if artifact["kind"] == "base" and not _exists(artifact):
+        n_trained, size = of_base(artifact).n_parameters, WEIGHT_BYTES
+    elif artifact["kind"] in ("trunk", "checkpoint"):
+        shape, lora = of_base(_origin(artifact)), spec["train"].get("lora")
+        n_trained = shape.n_adapters(lora) if lora else shape.n_parameters
+        size = WEIGHT_BYTES if lora else BYTES[spec.get("dtype", "float32")]
+    else:
+        return 0
+    return N_STATES * n_trained * (size + MOMENTS)
+
+
 def _flops_per_token(
     shape: Shape, train: Mapping[str, Any], length: float, compute: Mapping[str, Any]
 ) -> float:
@@ -162,7 +191,8 @@ def _tokens_for(shape: Shape, row_tokens: float, prompt: str) -> float:
 
 def _completions(completions: Described) -> Cost:
     spec = completions["spec"]
-    n_items, item_tokens = _n_items(spec["source"]), _tokens_of(spec["source"]["kind"])
+    n_items = _n_asked(completions)
+    item_tokens = _tokens_of(spec["source"].get("of", spec["source"])["kind"])
     # Half of a row is its prompt; a trained model answers about as long as the references are.
     prompt_tokens = item_tokens / 2
     n_samples = spec.get("sampling", {}).get("n", 1)
@@ -200,17 +230,21 @@ def _n_rows(pool: Described) -> int:
         return int(pool["summary"]["n_rows"])
     if "rows" in strategy:
         return int(strategy["rows"])
-    if strategy["kind"] == "llm":
+    if strategy["kind"] == "mixture":
+        return sum(map(_n_rows, pool["inputs"].values()))
+    if strategy["kind"] in ("llm", "rejection"):
         return n_requests(strategy, _n_seeds(pool))[1]
-    source = pool["spec"]["seed"] if strategy["kind"] == "seed" else strategy["source"]
-    return int(source.get("n_items", TABLE_ROWS))
+    return _n_seeds(pool) if strategy["kind"] == "seed" else TABLE_ROWS
 
 
 def _row_tokens(pool: Described) -> float:
     if pool.get("summary"):
         return float(pool["summary"]["n_tokens_estimate"] / max(pool["summary"]["n_rows"], 1))
     kind = pool["spec"]["strategy"]["kind"]
-    return _tokens_of(pool["spec"]["seed"]["kind"] if kind == "seed" else kind)
+    if kind == "mixture":
+        parts = pool["inputs"].values()
+        return sum(_n_rows(part) * _row_tokens(part) for part in parts) / max(_n_rows(pool), 1)
+    return _tokens_of(pool["spec"]["seed"]["kind"] if kind in ("seed", "rejection") else kind)
 
 
 def _rows_per_query(pool: Described) -> float:
@@ -227,7 +261,15 @@ def _n_seen(train: Mapping[str, Any], n_rows: float, row_tokens: float) -> float
     return float(budget["value"] * each)
 
 
+def _n_asked(completions: Described) -> int:
+    """Items of a benchmark, or of the seed problems that the model was trained on."""
+    source, pool = completions["spec"]["source"], completions["inputs"]["weights"]["inputs"].get("pool")
+    return _n_seeds(pool) if pool and pool["spec"]["seed"] == source else _n_items(source)
+
+
 def _n_items(source: Mapping[str, Any]) -> int:
+    if source["kind"] == "held_out":
+        return _n_held_out(int(source["of"].get("n_items", TABLE_ROWS)), source["validation"])
     return int(source.get("n_items", TABLE_ITEMS))
 
 

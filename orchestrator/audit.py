@@ -4,14 +4,21 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import product
 from math import log2
+from operator import attrgetter
 from statistics import mean
 from typing import Any
 
+from orchestrator import trunks
 from orchestrator.artifacts import Store
+from orchestrator.cell import Cell
 from orchestrator.identity import canonical
+from orchestrator.plan import Audit, Plan, PlannedCell, Planner
+from orchestrator.refusal import Refused
+from orchestrator.settings import Way
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,34 @@ class Bias:
     accuracy: float  # in points
     nll_per_token: float | None  # None: no likelihood was asked for
     same_weights: bool  # bit for bit
+
+
+def planned(planner: Planner, points: Iterable[tuple[Mapping[str, Any], Cell]], ways: Sequence[Way]) -> Plan:
+    """A plan, with both ends of every chain that has a trunk trained by themselves too.
+
+    Raises Refused where that is asked for and there is no trunk, beside what the planner refuses.
+    """
+    plan = planner.plan(points)
+    if not ways:
+        return plan
+    chains: dict[str, list[PlannedCell]] = defaultdict(list)
+    for one in plan.cells:
+        if one.checkpoint and one.cell.train.trunk:
+            place = {name: value for name, value in one.axes.items() if name != "amount"}
+            chains[canonical(place)].append(one)
+    if not chains:
+        raise Refused(f"audit=[{','.join(ways)}] is of trunks, and no cell has one (train.trunk)")
+    ends = [end(chain, key=attrgetter("amount")) for chain in chains.values() for end in (min, max)]
+    audits = {
+        (way, one.checkpoint): Audit(way, one, planner.cell(one.axes, _by_itself(one, way, plan)))
+        for way, one in product(ways, ends)
+    }
+    return planner.finished(plan.cells, tuple(audits.values()))
+
+
+def _by_itself(planned: PlannedCell, way: Way, plan: Plan) -> Cell:
+    n_rows = plan.artifacts[planned.checkpoint or ""].spec["subset"]["n"]
+    return trunks.by_itself(planned.cell, way, n_rows)
 
 
 def biases(document: Mapping[str, Any], store: Store) -> list[Bias]:

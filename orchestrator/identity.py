@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -33,6 +33,25 @@ class Artifact:
         return self.spec.get("engine") == "vllm"
 
 
+def inputs_first(artifacts: Iterable[Artifact]) -> list[Artifact]:
+    """Each after all of these that it is made from; otherwise by kind, and as they were given.
+
+    Kinds alone do not tell: a pool may be made from other pools, or from what a checkpoint answered.
+    """
+    given = list(artifacts)
+    known = {artifact.key: artifact for artifact in given}
+    rounds: dict[str, int] = {}
+
+    def turn(artifact: Artifact) -> tuple[int, int]:
+        kind = KINDS.index(artifact.kind)
+        if artifact.key not in rounds:
+            before = [turn(known[key]) for key in artifact.inputs.values() if key in known]
+            rounds[artifact.key] = max((n + (of >= kind) for n, of in before), default=0)
+        return rounds[artifact.key], kind
+
+    return sorted(given, key=turn)
+
+
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no white space, the same in every process.
 
@@ -58,16 +77,3 @@ def key_of(kind: Kind, spec_digest: str, inputs: Mapping[str, str]) -> str:
 def defining(inputs: Mapping[str, T]) -> dict[str, T]:
     """The inputs that can change a number: all but a trunk."""
     return {role: value for role, value in inputs.items() if role != TRUNK}
-
-
-def in_turn(artifacts: Mapping[str, Artifact]) -> list[Artifact]:
-    """Kind by kind, and each behind what it is made from: only a trunk is made from another of its kind."""
-    known: dict[str, int] = {}
-
-    def depth(artifact: Artifact) -> int:
-        if artifact.key not in known:
-            before = artifacts.get(artifact.inputs.get(TRUNK, ""))
-            known[artifact.key] = 0 if before is None else depth(before) + 1
-        return known[artifact.key]
-
-    return sorted(artifacts.values(), key=lambda artifact: (KINDS.index(artifact.kind), depth(artifact)))

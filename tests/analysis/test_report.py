@@ -16,6 +16,8 @@ from analysis.words import answers
 from orchestrator.refusal import Refused
 from tests.analysis.toy import PROVENANCE, ToyStudy, line
 
+pytestmark = pytest.mark.slow
+
 FILES = {"index.html", "results.csv", "results.parquet", "summary.json", "figures", "tables"}
 FIGURES = ("scaling", "slopes", "residuals", "holdout", "bars", "domains", "equivalence", "components")
 # One is enough where a test is not about figures.
@@ -47,6 +49,15 @@ def test_every_file_is_there_and_nothing_half_written(written):
     tables = {path.stem for path in (folder / "tables").iterdir()}
     assert tables >= {"fits", "accuracy-1", "comparisons", "transfers", "grading", "methods", "checklist"}
     assert {path.suffix for path in (folder / "tables").iterdir()} == {".tex", ".md"}
+
+
+def test_what_pools_lost_is_told_by_operation_and_reason(written):
+    yields = (written.page.parent / "tables/yields.md").read_text()
+    assert re.search(r"queries +\| numbers +\| +\| +8,209 \| 8,195 \| +disagreement 9, no answer 5", yields)
+    assert re.search(r"queries +\| all +\| +\| +\| 8,192 \| +duplicate 3 ", yields)
+    mixtures = (written.page.parent / "tables/mixtures.md").read_text()
+    assert re.search(r"queries +\| other +\| +33.3% \| 2,192 \| +400 \| +8 ", mixtures)
+    assert "Parts of mixtures" in read(written)
 
 
 def test_planted_slopes_come_back_with_intervals_and_levels(written):
@@ -125,7 +136,6 @@ def test_every_mean_fit_and_run_leads_to_records_that_the_page_lists(written):
     assert all(f"../../../artifacts/record/{key}/" in page for key in keys)
 
 
-@pytest.mark.slow
 def test_the_same_study_gives_the_same_bytes(written, tmp_path):
     again = report(ToyStudy().write(tmp_path), SVG).page.parent
     names = [path.relative_to(again) for path in again.rglob("*") if path.is_file()]
@@ -134,7 +144,6 @@ def test_the_same_study_gives_the_same_bytes(written, tmp_path):
         assert (again / name).read_bytes() == (written.page.parent / name).read_bytes(), name
 
 
-@pytest.mark.slow
 def test_missing_cells_are_listed_and_never_zero(tmp_path):
     study = ToyStudy(missing=lambda axes: axes["amount"] == 512 and axes["subset_seed"] == 1)
     written = report(study.write(tmp_path), SVG)
@@ -250,7 +259,6 @@ def test_mixed_code_and_software_are_flagged_and_hosts_are_not(tmp_path):
     assert "host" not in mixtures
 
 
-@pytest.mark.slow
 def test_whatever_was_typed_is_escaped(tmp_path):
     names = {"strategies": ("queries", "$x$_" + HOSTILE), "models": (HOSTILE, "_m$")}
     hostile = ToyStudy(
@@ -262,7 +270,6 @@ def test_whatever_was_typed_is_escaped(tmp_path):
     assert page.count("&lt;script&gt;") > 10
 
 
-@pytest.mark.slow
 def test_names_in_a_script_the_font_lacks_do_not_stop_the_report(tmp_path):
     written = report(
         ToyStudy(strategies=("数学", "responses"), compare=("数学", "responses")).write(tmp_path)
@@ -270,7 +277,6 @@ def test_names_in_a_script_the_font_lacks_do_not_stop_the_report(tmp_path):
     assert "数学" in read(written)
 
 
-@pytest.mark.slow
 def test_more_strategies_than_colours_are_still_drawn(tmp_path):
     written = report(ToyStudy(strategies=[f"s{i}" for i in range(8)], compare=()).write(tmp_path), SVG)
     assert len(written.summary["fits"]) == 16

@@ -90,8 +90,7 @@ def test_a_chain_is_one_job_that_makes_its_trunks_in_turn() -> None:
     units = packing.units(to_make, lambda artifact: RESOURCES, lambda artifact: 1.0)
     (chain,) = [unit for unit in units if unit.wave]
     assert [(artifact.kind, artifact.label) for artifact in chain.artifacts] == [
-        *(("trunk", f"of {n}") for n in (16, 32, 64)),
-        *(("checkpoint", f"of {n}") for n in (16, 32, 64)),
+        (kind, f"of {n}") for n in (16, 32, 64) for kind in ("trunk", "checkpoint")
     ]
 
 
