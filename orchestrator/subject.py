@@ -10,7 +10,7 @@ from orchestrator.compose import Grid
 from orchestrator.findings import Finding
 from orchestrator.identity import Artifact
 from orchestrator.note import read_note
-from orchestrator.plan import SERVER
+from orchestrator.pools import SERVER
 from orchestrator.prepare import prepare
 from orchestrator.refusal import Refused
 from orchestrator.saved import Saved
