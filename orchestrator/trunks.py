@@ -51,7 +51,7 @@ def by_itself(cell: Cell, way: Way, n_rows: int) -> Cell:
     if way == "alone":
         changed = train.model_copy(update={"trunk": trunk.model_copy(update={"shared": False})})
     else:
-        warmup = trunk.warmup_steps / ceil(n_rows / train.batch_size)
+        warmup = min(trunk.warmup_steps / ceil(n_rows / train.batch_size), 1.0)
         changed = train.model_copy(update={"trunk": None, "warmup_share": warmup})
     return cell.model_copy(update={"train": changed})
 
