@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 
 from experiments.batches import Batch, ShuffledBatches
+from experiments.course import forget_peak, memory
 from experiments.keeper import Keeper
 from experiments.learner import Learner
 from experiments.resume import Progress
@@ -68,17 +69,33 @@ def fit(
     optimizer = _optimizer(learner, recipe)
     training = Training(learner.model, optimizer, batches, [])
     keeper.resume(training, recipe.n_steps)
+    forget_peak()
     reported = time.monotonic()
     for number in range(len(training.steps) + 1, recipe.n_steps + 1):
         keeper.between_steps(training, recipe.n_steps)
+        begun = time.monotonic()
         batch = next(batches)
+        parts = [learner.lay_out(part) for part in batch.parts(n_parts)]
         optimizer.zero_grad()
-        loss = _backward(learner, batch, n_parts)
+        loss = _backward(learner, parts, batch.n_tokens)
         norm = torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
         now = rate(recipe, number)
         _set_rate(optimizer, now, recipe.embedding_rate_factor)
         optimizer.step()
-        training.steps.append(Step(number, loss, now, batch.n_tokens, norm.item()))
+        training.steps.append(
+            Step(
+                number,
+                loss,
+                now,
+                batch.n_tokens,
+                norm.item(),
+                batch.n_examples,
+                batch.n_read,
+                seconds=time.monotonic() - begun,
+                n_padding=sum(part.n_padding for part in parts),
+                memory=memory(),
+            )
+        )
         _check_loss(training.steps, recipe.n_steps)
         if time.monotonic() - reported > 1.0:
             reported = time.monotonic()
@@ -86,14 +103,14 @@ def fit(
     return training.steps
 
 
-def _backward(learner: Learner, batch: Batch, n_parts: int) -> float:
+def _backward(learner: Learner, parts: Sequence[Batch], n_tokens: int) -> float:
     """Add the gradient of the mean loss over the tokens of the whole batch; return that loss."""
     total = 0.0
-    for part in batch.parts(n_parts):
+    for part in parts:
         if part.n_tokens:
             logits = learner.predict(part)
             targets = part.targets.to(logits.device)
-            loss = F.cross_entropy(logits, targets) * (part.n_tokens / batch.n_tokens)
+            loss = F.cross_entropy(logits, targets) * (part.n_tokens / n_tokens)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
     return total

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.base import read_rehearsal
-from experiments.batches import ShuffledBatches
+from experiments.batches import WINDOW, ShuffledBatches
+from experiments.course import write_course
 from experiments.encode import Text, encode
 from experiments.how import AS_IT_IS, How
 from experiments.keeper import Keeper
@@ -17,7 +18,6 @@ from experiments.resume import Progress, Resumption
 from experiments.start import start
 from experiments.state import identity
 from experiments.subset import select
-from experiments.training import Step
 from orchestrator.cell import Train
 from orchestrator.refusal import Refused
 
@@ -47,19 +47,27 @@ def make_checkpoint(
             f"none of the {len(subset)} rows fits into the context of {begun.reading.context} tokens"
         )
     rehearsal = read_rehearsal(inputs["base"]) if train.rehearsal else []
-    batches = ShuffledBatches(examples, train.batch_size, rehearsal, train.rehearsal, spec["train_seed"])
+    batches = ShuffledBatches(
+        examples,
+        train.batch_size,
+        rehearsal,
+        train.rehearsal,
+        spec["train_seed"],
+        window=WINDOW if train.group_by_length else 1,
+    )
     recipe = _recipe(train, batches)
     keeper = Keeper(resumption, identity("checkpoint", spec, inputs), progress)
     steps = fit(begun.learner, batches, recipe, progress, keeper, how.n_parts(train.batch_size))
     begun.save(into)
     pq.write_table(subset.select(KEPT).take(pa.array(encoded.kept)), into / "subset.parquet")
-    pq.write_table(_course(steps), into / "training.parquet")
+    write_course(steps, into)
     return {
         "n_rows": len(examples),
         "n_dropped": len(subset) - len(examples),
         "n_truncated": encoded.n_truncated,
         "n_steps": len(steps),
         "n_tokens": sum(step.n_tokens for step in steps),
+        "n_read": sum(step.n_read for step in steps),
         "final_loss": steps[-1].loss,
     }
 
@@ -100,7 +108,3 @@ def _subset(spec: dict[str, Any], inputs: dict[str, Path]) -> pa.Table:
 def _texts(subset: pa.Table) -> list[Text]:
     columns = [subset[name].to_pylist() for name in ("row_id", "query", "response")]
     return [Text(*row) for row in zip(*columns, strict=True)]
-
-
-def _course(steps: list[Step]) -> pa.Table:
-    return pa.table({name: [getattr(step, name) for step in steps] for name in Step.__dataclass_fields__})
