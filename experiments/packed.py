@@ -5,6 +5,7 @@ no mask is as long as the row. Which examples a batch has stays as it was, and s
 rounding.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -41,8 +42,16 @@ def positions(lengths: Tensor) -> Tensor:
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, lengths: list[int]) -> Tensor:
     """Causal attention of heads (1 x heads x row x dimension) within each example alone."""
-    parts = zip(*(heads.split(lengths, dim=2) for heads in (queries, keys, values)), strict=True)
-    return torch.cat([F.scaled_dot_product_attention(*part, is_causal=True) for part in parts], dim=2)
+    alone = (
+        F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        for query, key, value in _apart((queries, keys, values), lengths)
+    )
+    return torch.cat(list(alone), dim=2)
+
+
+def _apart(heads: tuple[Tensor, Tensor, Tensor], lengths: list[int]) -> Iterator[tuple[Tensor, ...]]:
+    """Queries, keys and values of each example."""
+    return zip(*(torch.split(each, lengths, dim=2) for each in heads), strict=True)
 
 
 def attention_for(attention: str) -> str:
@@ -70,9 +79,8 @@ def _attend_apart(
     window = given.get("sliding_window")
     if window is not None and max(lengths) > window:
         raise Refused(f"an example has {max(lengths)} tokens, and the model sees {window} back: {REMEDY}")
-    parts = zip(*(heads.split(lengths, dim=2) for heads in (query, key, value)), strict=True)
-    apart = [sdpa_attention_forward(module, *part, None, **given)[0] for part in parts]
-    return torch.cat(apart, dim=1), None
+    parts = _apart((query, key, value), lengths)
+    return torch.cat([sdpa_attention_forward(module, *part, None, **given)[0] for part in parts], dim=1), None
 
 
 def check_apart(model: Any) -> None:
