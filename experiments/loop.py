@@ -10,6 +10,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 
 from experiments import ranks
 from experiments.batches import Batch, ShuffledBatches
+from experiments.course import forget_peak, memory
 from experiments.keeper import Keeper
 from experiments.learner import Learner
 from experiments.plateau import Plateau
@@ -76,19 +77,35 @@ def fit(
     seed = torch.initial_seed()
     ranks.first_decides(lambda: keeper.resume(training, recipe.n_steps))
     ranks.hand_out(training)
+    forget_peak()
     reported = time.monotonic()
     for number in range(len(training.steps) + 1, recipe.n_steps + 1):
         ranks.first_decides(lambda: keeper.between_steps(training, recipe.n_steps))
         ranks.begin_step(number, seed)
+        begun = time.monotonic()
         batch = next(batches)
+        parts = [learner.lay_out(part) for part in ranks.my_parts(batch, n_parts)]
         optimizer.zero_grad()
-        loss = ranks.add(_backward(learner, ranks.my_parts(batch, n_parts), batch.n_tokens))
+        loss = ranks.add(_backward(learner, parts, batch.n_tokens))
         ranks.add_gradients(weights)
         norm = torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
         now = rate(recipe, number)
         _set_rate(optimizer, now, recipe.embedding_rate_factor)
         optimizer.step()
-        training.steps.append(Step(number, loss, now, batch.n_tokens, norm.item()))
+        training.steps.append(
+            Step(
+                number,
+                loss,
+                now,
+                batch.n_tokens,
+                norm.item(),
+                batch.n_examples,
+                batch.n_read,
+                seconds=time.monotonic() - begun,
+                n_padding=sum(part.n_padding for part in parts),
+                memory=memory(),
+            )
+        )
         _check_loss(training.steps, recipe.n_steps)
         if time.monotonic() - reported > 1.0:
             reported = time.monotonic()

@@ -178,8 +178,9 @@ def _made(request: Mapping[str, Any], stage: _Stage) -> Any:
         how = _named("experiments.how", "How")(request["micro_batches"], **request["compute"])
         with stage.followers.at_work(request, wanted(how.ranks)):
             return _named(*MAKERS[kind])(*arguments, how)
+    if kind in WITH_TORCH:
+        stage.followers.end()  # their GPUs are wanted, and this process is to be by itself
     if kind == "completions":
-        stage.followers.end()  # their GPUs are wanted
         return _named("experiments.generate", "Generation")(stage.held, request["inference"]).make(*arguments)
     return _named(*MAKERS[kind])(*arguments)
 

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from experiments import ranks
 from experiments.base import read_rehearsal
-from experiments.batches import ShuffledBatches
+from experiments.batches import WINDOW, ShuffledBatches
+from experiments.course import write_course
 from experiments.encode import Encoded, Text, encode
 from experiments.how import AS_IT_IS, How
 from experiments.keeper import Keeper
@@ -57,13 +58,14 @@ def make_checkpoint(
     subset, encoded = task.subset, task.encoded
     examples = encoded.examples
     pq.write_table(subset.select(KEPT).take(pa.array(encoded.kept)), into / "subset.parquet")
-    pq.write_table(_course(steps), into / "training.parquet")
+    write_course(steps, into)
     return {
         "n_rows": len(examples),
         "n_dropped": len(subset) - len(examples),
         "n_truncated": encoded.n_truncated,
         "n_steps": len(steps),
         "n_tokens": sum(step.n_tokens for step in steps),
+        "n_read": sum(step.n_read for step in steps),
         "final_loss": steps[-1].loss,
     }
 
@@ -96,7 +98,14 @@ def read_task(spec: dict[str, Any], inputs: Mapping[str, Path], how: How) -> Tas
         )
     rehearsal = read_rehearsal(inputs["base"]) if train.rehearsal else []
     order = NestedBatches if train.trunk else ShuffledBatches
-    batches = order(encoded.examples, train.batch_size, rehearsal, train.rehearsal, spec["train_seed"])
+    batches = order(
+        encoded.examples,
+        train.batch_size,
+        rehearsal,
+        train.rehearsal,
+        spec["train_seed"],
+        window=WINDOW if train.group_by_length else 1,
+    )
     recipe = recipe_of(train, n_steps(train, batches), len(encoded.examples))
     return Task(begun, subset, encoded, batches, recipe, how.n_parts(train.batch_size, ranks.size()))
 
@@ -143,7 +152,3 @@ def _subset(spec: dict[str, Any], inputs: Mapping[str, Path]) -> pa.Table:
 def _texts(subset: pa.Table) -> list[Text]:
     columns = [subset[name].to_pylist() for name in ("row_id", "query", "response")]
     return [Text(*row) for row in zip(*columns, strict=True)]
-
-
-def _course(steps: list[Step]) -> pa.Table:
-    return pa.table({name: [getattr(step, name) for step in steps] for name in Step.__dataclass_fields__})

@@ -16,13 +16,18 @@ DTYPES = {int: torch.int64, float: torch.float64}
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did."""
+    """What one step did: the same whoever trains, and from `seconds` on what was measured meanwhile."""
 
     step: int
     loss: float
     learning_rate: float
-    n_tokens: int
+    n_tokens: int  # that count in the loss
     grad_norm: float
+    n_examples: int
+    n_read: int  # tokens of prompts and responses
+    seconds: float
+    n_padding: int  # places that held no token
+    memory: int  # bytes: of a GPU the most so far, else what the process holds after the step
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,8 @@ class Train(Spec):
     precision: Dtype = "float32"  # of the arithmetic; bfloat16 is torch's autocast
     lora: Lora | None = None  # None: all weights are trained
     too_long: Literal["error", "drop", "truncate"] = "error"  # an example above the context
+    # Whether batches hold examples of like length, so that little is padded; else they are as drawn.
+    group_by_length: bool = True
     trunk: Trunk | None = None  # None: every amount is shuffled, with a cosine of its own
 
 

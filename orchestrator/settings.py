@@ -40,6 +40,7 @@ class Compute(Spec):
     rows_at_once: Count | None = None  # a batch goes through the model in parts of so many rows; null: whole
     gradient_checkpointing: bool = False  # activations are computed twice and not kept
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    layout: Literal["padded", "packed"] = "padded"  # a row for each example, or one row of all of a part
     ranks: Count | None = None  # processes that train one model; null: one for each GPU of the job, or one
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from experiments.batches import Example, ShuffledBatches
+from experiments.course import MEASURED, OF_THE_RUN
 from experiments.nested import NestedBatches
 from experiments.plateau import Plateau
 from experiments.resume import Resumption
@@ -36,12 +37,14 @@ def grow(
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != MEASURED}
 
 
 def state_in(trunk: Path) -> dict[str, bytes]:
     (path,) = trunk.glob("*.safetensors")
-    return {name: tensor.numpy().tobytes() for name, tensor in load_file(path).items()}
+    measured = {f"course.{name}" for name in OF_THE_RUN}
+    tensors = load_file(path).items()
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors if name not in measured}
 
 
 def test_cooldowns_of_one_trunk_are_bit_for_bit_the_trainings_that_share_nothing(
