@@ -32,7 +32,12 @@ def make_trunk(
         resumption, identity("trunk", spec, defining(inputs)), progress, relay(spec, inputs, ends=into)
     )
     steps = task.fit(progress, keeper)
-    return {"n_steps": len(steps), "n_tokens": sum(step.n_tokens for step in steps), "loss": steps[-1].loss}
+    return {
+        "n_steps": len(steps),
+        "n_tokens": sum(step.n_tokens for step in steps),
+        "n_read": sum(step.n_read for step in steps),
+        "loss": steps[-1].loss,
+    }
 
 
 def read_trunk(spec: dict[str, Any], inputs: Mapping[str, Path], how: How) -> Task:

@@ -1,6 +1,7 @@
 """Two processes that train one model, as a stage starts them, against one."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -127,9 +128,15 @@ def test_two_ranks_that_are_killed_go_on_to_the_same_bytes(
         assert not alive  # who loses rank 0 ends by itself
     steps = sorted(int(path.stem) for path in Path(f"{into}.state").glob("*.json"))
     assert 0 < steps[-1] < 50
+    shutil.copytree(f"{into}.state", tmp_path / "fewer.state")
     make(server, inputs, spec, into, compute=TWO)
     name = "adapter_model.safetensors"
     assert (into / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    # Fewer of them go on from there too, and say that it is not the same.
+    (tmp_path / "fewer").mkdir()
+    server.make("checkpoint", spec, tmp_path / "fewer", inputs=folders)
+    assert server.receive()["note"].endswith("with 1 ranks after 2: last bits may differ")
+    assert server.answer()["result"]["n_steps"] == 50
 
 
 def test_a_rank_that_dies_fails_the_training_in_words(
