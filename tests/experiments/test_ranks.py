@@ -157,6 +157,36 @@ def test_a_rank_that_dies_fails_the_training_in_words(
         assert stage.process.wait(timeout=30) == 1
 
 
+SRUN = """#!/bin/sh
+echo "$@" >> "$SRUN_CALLS"
+while case "$1" in --*) true;; *) false;; esac; do shift; done
+exec "$@"
+"""
+
+
+def test_ranks_on_another_node_are_started_by_srun(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, script in (("srun", SRUN), ("scontrol", "#!/bin/sh\necho one two | tr ' ' '\\n'\n")):
+        (commands / name).write_text(script)
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    monkeypatch.setenv("SRUN_CALLS", str(tmp_path / "calls"))
+    job = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "one,two", "SLURMD_NODENAME": "two"}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    with serving() as stage:
+        made = make(stage, inputs, checkpoint_spec(), tmp_path / "made", compute=TWO)
+        assert made["result"]["n_rows"] == 16
+        odd = make(stage, inputs, checkpoint_spec(), tmp_path / "odd", compute={"ranks": 3})
+        assert "cannot be dealt out evenly to 2 nodes" in odd["refused"]
+    (call,) = (tmp_path / "calls").read_text().splitlines()
+    assert "--overlap" in call
+    assert "--nodelist=one" in call
+
+
 def test_ranks_share_what_memory_allows_each_of_them() -> None:
     assert How().n_parts(128, n_ranks=8) == 8
     assert How(rows_at_once=4).n_parts(128, n_ranks=8) == 32
