@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from experiments.llm.request import CHARACTERS_PER_TOKEN, n_requests
+from experiments.llm.request import CHARACTERS_PER_TOKEN, n_requests, price
 from experiments.memory import BYTES, MOMENTS, training_bytes
 from experiments.shape import Shape, of_base
 
@@ -40,6 +40,7 @@ class Cost:
     bytes: int
     memory: int | None = None  # None: not estimated
     state: int = 0  # bytes on disk that an interrupted stage resumes from, gone at its end
+    dollars: float | None = None  # that a server asks for; None: there is none to be asked
 
 
 def answer(artifacts: Sequence[Described], compute: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,8 +66,11 @@ def _written(pool: Described) -> Cost:
     read = n_responses * _n_read(strategy["solve"]) + sum(
         n_queries / len(prompts) * _n_read(p) for p in prompts
     )
-    n_tokens = round(read + (n_queries + n_responses) * TABLE_TOKENS)
-    return Cost(n_tokens, 0.0, round(n_responses * (ID_BYTES + TOKEN_BYTES * TABLE_TOKENS)))
+    written = (n_queries + n_responses) * TABLE_TOKENS
+    rates = pool["places"]["server"]["dollars_per_million"]
+    n_bytes = round(n_responses * (ID_BYTES + TOKEN_BYTES * TABLE_TOKENS))
+    dollars = price((round(read), written), (rates[0], rates[1]))
+    return Cost(round(read) + written, 0.0, n_bytes, dollars=dollars)
 
 
 def _n_read(prompt: Mapping[str, str]) -> float:
@@ -156,10 +160,8 @@ def _tokens_for(shape: Shape, row_tokens: float, prompt: str) -> float:
 
 def _completions(completions: Described) -> Cost:
     spec = completions["spec"]
-    n_items, item_tokens = (
-        _n_items(spec["source"]),
-        _tokens_of(spec["source"].get("of", spec["source"])["kind"]),
-    )
+    n_items = _n_asked(completions)
+    item_tokens = _tokens_of(spec["source"].get("of", spec["source"])["kind"])
     # Half of a row is its prompt; a trained model answers about as long as the references are.
     prompt_tokens = item_tokens / 2
     n_samples = spec.get("sampling", {}).get("n", 1)
@@ -197,7 +199,9 @@ def _n_rows(pool: Described) -> int:
         return int(pool["summary"]["n_rows"])
     if "rows" in strategy:
         return int(strategy["rows"])
-    if strategy["kind"] == "llm":
+    if strategy["kind"] == "mixture":
+        return sum(map(_n_rows, pool["inputs"].values()))
+    if strategy["kind"] in ("llm", "rejection"):
         return n_requests(strategy, _n_seeds(pool))[1]
     return _n_seeds(pool) if strategy["kind"] == "seed" else TABLE_ROWS
 
@@ -206,7 +210,10 @@ def _row_tokens(pool: Described) -> float:
     if pool.get("summary"):
         return float(pool["summary"]["n_tokens_estimate"] / max(pool["summary"]["n_rows"], 1))
     kind = pool["spec"]["strategy"]["kind"]
-    return _tokens_of(pool["spec"]["seed"]["kind"] if kind == "seed" else kind)
+    if kind == "mixture":
+        parts = pool["inputs"].values()
+        return sum(_n_rows(part) * _row_tokens(part) for part in parts) / max(_n_rows(pool), 1)
+    return _tokens_of(pool["spec"]["seed"]["kind"] if kind in ("seed", "rejection") else kind)
 
 
 def _rows_per_query(pool: Described) -> float:
@@ -221,6 +228,12 @@ def _n_seen(train: Mapping[str, Any], n_rows: float, row_tokens: float) -> float
         budget["unit"]
     ]
     return float(budget["value"] * each)
+
+
+def _n_asked(completions: Described) -> int:
+    """Items of a benchmark, or of the seed problems that the model was trained on."""
+    source, pool = completions["spec"]["source"], completions["inputs"]["weights"]["inputs"].get("pool")
+    return _n_seeds(pool) if pool and pool["spec"]["seed"] == source else _n_items(source)
 
 
 def _n_items(source: Mapping[str, Any]) -> int:

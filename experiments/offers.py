@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,6 +15,7 @@ from experiments.held_out import HeldOut, declared
 from experiments.llm.augment import empty_yields, rewritten
 from experiments.llm.collect import Collector
 from experiments.llm.journal import Journal
+from experiments.rejection import right_answers
 from experiments.resume import Resumption
 from experiments.sources import Problems, located, read_hashed
 from experiments.text import normalise, query_id, row_id
@@ -21,14 +23,15 @@ from orchestrator.refusal import Refused
 from orchestrator.specs import (
     AnnotatedStrategy,
     LlmStrategy,
+    RejectionStrategy,
     SeedStrategy,
-    Strategy,
+    Single,
     SymbolicSource,
     SymbolicStrategy,
     TableStrategy,
 )
 
-_STRATEGY: TypeAdapter[Strategy] = TypeAdapter(Strategy)
+_STRATEGY: TypeAdapter[Single] = TypeAdapter(Single)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Offer:
     `provenance` has for each row, by its id, how a model came to write it.
     """
 
-    strategy: Strategy
+    strategy: Single
     rows: Iterator[Candidate]
     notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -65,6 +68,7 @@ class Making:
     benchmarks: Sequence[Problems]
     resumption: Resumption
     progress: Callable[[float, str], None]
+    inputs: Mapping[str, Path]
 
     @cached_property
     def given(self) -> Problems:
@@ -105,6 +109,8 @@ def offer(making: Making) -> Offer:
         return Offer(strategy, rows, {"problems": found.problems})
     if isinstance(strategy, LlmStrategy):
         return _written(strategy, making)
+    if isinstance(strategy, RejectionStrategy):
+        return _sampled(strategy, making)
     if isinstance(strategy, SeedStrategy):
         return Offer(strategy, _given(making.seed, "seed"))
     _refuse_without_sources(strategy, making)
@@ -135,7 +141,7 @@ def _refuse_unknown_sources(table: Problems, strategy: TableStrategy, making: Ma
         )
 
 
-def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Strategy:
+def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Single:
     """The strategy as it stands in a spec, where a table is known by its digest and a server not at all."""
     if hashed["kind"] == "table":
         hashed = {**hashed, "source": places[hashed["source"]["digest"]]}
@@ -157,6 +163,19 @@ def _written(strategy: LlmStrategy, making: Making) -> Offer:
                 identity = row_id(row.query, row.response)
                 provenance.setdefault(identity, row.provenance)
                 yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
+
+    return Offer(strategy, rows(), {"yield": yields}, provenance)
+
+
+def _sampled(strategy: RejectionStrategy, making: Making) -> Offer:
+    yields = empty_yields()
+    provenance: dict[str, Mapping[str, Any]] = {}
+
+    def rows() -> Iterator[Candidate]:
+        for row in right_answers(strategy, making.seed, making.inputs["completions"], yields):
+            identity = row_id(row.query, row.response)
+            provenance.setdefault(identity, row.provenance)
+            yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
 
     return Offer(strategy, rows(), {"yield": yields}, provenance)
 

@@ -24,6 +24,7 @@ class Cost:
     seconds: float
     memory: int | None = None  # at its peak; None: not estimated
     state: int = 0  # bytes on disk while it is made, beside its own
+    dollars: float | None = None  # that a server asks for; None: there is none to be asked
 
 
 def estimate(
@@ -45,8 +46,9 @@ def estimate(
             made_from = {role: described[known] for role, known in inputs.items()}
             first[shape] = artifact
             questions[shape] = {"kind": artifact.kind, "spec": artifact.spec, "inputs": made_from}
-            if artifact.kind == "base":
-                questions[shape]["places"] = artifact.places  # which tell the shape of a model that exists
+            if artifact.kind in ("base", "pool"):
+                # Which tell the shape of a model that exists, and what a server asks for.
+                questions[shape]["places"] = artifact.places
             described[shape] = {**questions[shape], "summary": _summary(store, artifact)}
     compute = jobs.compute.model_dump()
     request = {"ask": "cost", "artifacts": list(questions.values()), "compute": compute}
@@ -59,7 +61,7 @@ def estimate(
 
 def _cost(artifact: Artifact, answer: Mapping[str, Any], pace: Pace) -> Cost:
     took = pace.seconds(artifact.kind, artifact.spec, answer["flops"])
-    return Cost(answer["tokens"], answer["flops"], answer["bytes"], took, answer["memory"], answer["state"])
+    return Cost(seconds=took, **answer)
 
 
 def _summary(store: Store, artifact: Artifact) -> dict[str, Any] | None:

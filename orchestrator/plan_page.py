@@ -15,6 +15,7 @@ from orchestrator.price import bill
 from orchestrator.progress import duration, size
 from orchestrator.run import difference
 from orchestrator.shapes import model_of
+from orchestrator.spending import spending
 
 
 def show(prepared: Prepared, console: Console) -> None:
@@ -32,7 +33,8 @@ def show(prepared: Prepared, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    for line in (*_disk(prepared), *_memory(prepared), *_bill(prepared), *_outlook(prepared)):
+    asked = spending(to_make.values(), prepared.costs)
+    for line in (*_disk(prepared), *_memory(prepared), *_bill(prepared), *asked, *_outlook(prepared)):
         console.print(line, highlight=False, soft_wrap=True)
     newest = prepared.study.latest() if prepared.study.plans.is_dir() else None
     if newest and newest[1]["cells"] != prepared.document()["cells"]:

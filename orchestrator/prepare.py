@@ -22,6 +22,7 @@ from orchestrator.references import kept_of
 from orchestrator.refusal import Refused
 from orchestrator.retention import retrained
 from orchestrator.settings import Settings
+from orchestrator.spending import refuse_without_budget
 from orchestrator.stages import StageProcess
 from orchestrator.study import StudyFolder, document, reference
 from orchestrator.validation import VALIDATION
@@ -72,7 +73,9 @@ def prepare(
     lines = settings.analysis.references
     references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]
     complete = ledger.complete(plan.artifacts)
-    missing = _refuse_without_vllm(settings, wanted(plan.artifacts, complete).values())
+    to_make = wanted(plan.artifacts, complete)
+    refuse_without_budget(to_make.values())
+    missing = _refuse_without_vllm(settings, to_make.values())
     suspicious = _suspicious(plan.cells, references)
     return Prepared(
         settings,

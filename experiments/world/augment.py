@@ -8,7 +8,7 @@ from random import Random
 
 from experiments.world.items import Seed, seeds
 from experiments.world.lexicon import Lexicon, generator, lexicon
-from experiments.world.problems import PATHS, Topic, another_unit, draw_response, draw_story, response
+from experiments.world.problems import PATHS, Story, Topic, another_unit, draw_response, draw_story, response
 from orchestrator.specs import Operation, SymbolicSource, SymbolicStrategy
 
 TRIES = 30  # for a row that is new, before a seed problem is passed over this time
@@ -58,9 +58,12 @@ def _new_queries(
                 story = draw_story(topic, known, random)
                 solution = draw_response(story, known, random)
                 if story.query not in forbidden and (story.query, solution) not in pairs:
-                    pairs.add((story.query, solution))
-                    yield Row(given.source_id, operation, paths[story.query], story.query, solution)
-                    paths[story.query] += 1
+                    more = _others(story, solution, known, random) if strategy.paths > 1 else []
+                    new = [each for each in more if (story.query, each) not in pairs]
+                    for each in (solution, *new[: strategy.paths - 1]):
+                        pairs.add((story.query, each))
+                        yield Row(given.source_id, operation, paths[story.query], story.query, each)
+                        paths[story.query] += 1
                     break
         if len(pairs) == n_before:
             return
@@ -83,7 +86,7 @@ def _new_paths(
 ) -> Iterator[Row]:
     known, random = lexicon(seed.world), generator("paths", strategy.generator_seed, seed.world.seed)
     given = [problem for problem in problems if problem.story.query not in forbidden]
-    others = [_other_responses(problem, known, random) for problem in given]
+    others = [_others(problem.story, problem.response, known, random) for problem in given]
     for path in count():
         n_left = 0
         for problem, responses in zip(given, others, strict=True):
@@ -94,7 +97,8 @@ def _new_paths(
             return
 
 
-def _other_responses(given: Seed, known: Lexicon, random: Random) -> list[str]:
-    every = dict.fromkeys(response(given.story, path, known) for path in PATHS)
-    every.pop(given.response)
+def _others(story: Story, solution: str, known: Lexicon, random: Random) -> list[str]:
+    """All other solutions, in an order that is drawn."""
+    every = dict.fromkeys(response(story, path, known) for path in PATHS)
+    every.pop(solution)
     return random.sample(list(every), len(every))
