@@ -59,8 +59,8 @@ class Planner:
             place = canonical(planned.axes)
             if place in cells and cells[place].records != planned.records:
                 raise Refused(
-                    f"two different cells are both called {naming.named(planned.axes)}: give the strategies or "
-                    "models that they come from names of their own (strategy.name, model.name)"
+                    f"two different cells are both called {naming.named(planned.axes)}: give the strategies "
+                    "or models that they come from names of their own (strategy.name, model.name)"
                 )
             cells.setdefault(place, planned)
         return Plan(tuple(cells.values()), wanted(self.artifacts, complete=set()))
