@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from orchestrator.artifacts import Store
+from orchestrator.artifacts import EVICTABLE, Store
 from orchestrator.identity import Artifact
 from orchestrator.ledger import wanted
 from orchestrator.note import read_note
@@ -16,7 +16,7 @@ from orchestrator.settings import Keep
 from orchestrator.study import StudyFolder, artifacts_of
 
 # A lease of a study that began only now is in no plan that was read.
-USERS_OF_WEIGHTS = ("checkpoint", "completions")
+USERS_OF_WEIGHTS = (*EVICTABLE, "completions")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def kept_of(
     if keep == "none":
         return frozenset()
     if keep == "all":
-        return frozenset(key for key, made in artifacts.items() if made.kind == "checkpoint")
+        return frozenset(key for key, made in artifacts.items() if made.kind in EVICTABLE)
     largest: dict[str, tuple[int, str]] = {}
     for axes, key in cells:
         if key is not None:

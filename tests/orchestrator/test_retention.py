@@ -192,7 +192,8 @@ def test_an_eviction_that_was_killed_leaves_the_truth_and_is_ended_by_the_next_r
     later.end_what_was_begun()
     later.sweep()
     assert with_weights(tmp_path, study) == []
-    assert not any(retention.unfinished(store, checkpoint(study, amount)) for amount in AMOUNTS)
+    checkpoints = (one for one in artifacts_of(study).values() if one.kind == "checkpoint")
+    assert not any(retention.unfinished(store, one) for one in checkpoints)
 
 
 def test_what_evicted_weights_cost_again_is_announced(tmp_path: Path) -> None:
