@@ -178,6 +178,20 @@ def report(study: Study, context: typer.Context, outputs: Outputs = Path("output
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def track(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
+    """Copy courses and results of finished cells to a tracker: TensorBoard, MLflow or Weights & Biases.
+
+    doublings track mini --to tensorboard --watch
+
+    --to tensorboard|mlflow|wandb: whose package is installed; servers and keys by its environment variables
+
+    --watch: go on until every cell is there
+    """
+    folder = _verb("study").find(study, outputs).root
+    _hand_over("analysis", "track", str(folder), *context.args)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def verify(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
     """Prove from the files that subsets nest and nothing changed; overlap of sources, contamination.
 
