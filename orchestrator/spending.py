@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.estimate import Cost
 from orchestrator.identity import Artifact
-from orchestrator.plan import SERVER
+from orchestrator.pools import SERVER
 from orchestrator.refusal import Refused
 
 

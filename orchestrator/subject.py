@@ -11,7 +11,7 @@ from orchestrator.estimate import Cost
 from orchestrator.findings import Finding
 from orchestrator.identity import Artifact
 from orchestrator.note import read_note
-from orchestrator.plan import SERVER
+from orchestrator.pools import SERVER
 from orchestrator.prepare import prepare
 from orchestrator.references import Reference
 from orchestrator.refusal import Refused

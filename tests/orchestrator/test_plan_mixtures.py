@@ -17,8 +17,10 @@ from orchestrator.plan import Plan, Planner
 from orchestrator.refusal import Refused
 from tests.tiny import OVERRIDES
 
+# Hydra composes each.
+pytestmark = pytest.mark.slow
+
 MIXTURE = ("strategy=mixture", "strategy.parts.queries.rows=32", "strategy.parts.responses.rows=32")
-MODELS = ("strategy.parts.queries.writer.model=m", "strategy.parts.responses.writer.model=m")
 
 
 class Here:
