@@ -13,7 +13,8 @@ from orchestrator.files import flush, read_json, sha256, write_json
 from orchestrator.identity import KINDS, Artifact, Kind
 
 MANIFEST = "manifest.json"
-TOMBSTONE = "tombstone.json"  # in place of a checkpoint's weights; what it names is gone, or about to go
+TOMBSTONE = "tombstone.json"  # in place of weights; what it names is gone, or about to go
+EVICTABLE: frozenset[Kind] = frozenset({"checkpoint"})  # what has weights that may be made again
 
 
 class Store:
@@ -53,9 +54,8 @@ class Store:
         return {artifact.key for artifact in artifacts if artifact.key in on_disk[artifact.kind]}
 
     def without_weights(self, artifacts: Iterable[Artifact]) -> set[str]:
-        """The keys of those checkpoints that a tombstone stands for."""
-        checkpoints = (artifact for artifact in artifacts if artifact.kind == "checkpoint")
-        return {artifact.key for artifact in checkpoints if self.evicted("checkpoint", artifact.key)}
+        """The keys of those that a tombstone stands for."""
+        return {one.key for one in artifacts if one.kind in EVICTABLE and self.evicted(one.kind, one.key)}
 
     def manifest(self, kind: Kind, key: str) -> dict[str, Any]:
         """What was written beside the payload. Raises FileNotFoundError for what is not complete."""
@@ -90,7 +90,7 @@ class Store:
                 "inputs": dict(artifact.inputs),
                 "summary": dict(summary),
                 "files": files,
-                "provenance": dict(provenance),
+                "provenance": {**provenance, **self._likeness(artifact, files)},
             }
             write_json(made / MANIFEST, manifest)
             flush(made / MANIFEST)
@@ -99,6 +99,13 @@ class Store:
             return published
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+    def _likeness(self, artifact: Artifact, files: Mapping[str, Any]) -> dict[str, bool]:
+        """Whether what was evicted is back byte for byte: records from before are of those weights."""
+        if not self.evicted(artifact.kind, artifact.key):
+            return {}
+        before = read_json(self.folder(artifact.kind, artifact.key) / TOMBSTONE)["files"]
+        return {"as_evicted": before.items() <= files.items()}
 
     def discard_unfinished(self, artifact: Artifact) -> None:
         """Remove what dead makers left; only the holder of the artifact's lease may call this."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import amounts, bases, sampled, trunks, validation
+from orchestrator import amounts, bases, naming, sampled, trunks, validation
 from orchestrator.cell import Benchmark, Cell
 from orchestrator.identity import Artifact, canonical
 from orchestrator.ledger import wanted
@@ -59,8 +59,8 @@ class Planner(PoolPlanner):
             place = canonical(planned.axes)
             if place in cells and cells[place].records != planned.records:
                 raise Refused(
-                    f"two different cells are both called {_named(planned.axes)}: give the strategies or "
-                    "models that they come from names of their own (strategy.name, model.name)"
+                    f"two different cells are both called {naming.named(planned.axes)}: give the strategies "
+                    "or models that they come from names of their own (strategy.name, model.name)"
                 )
             cells.setdefault(place, planned)
         return self.finished(tuple(cells.values()))
@@ -88,7 +88,7 @@ class Planner(PoolPlanner):
         made_of = _made_of(cell, checkpoint, base)
         tests = {name: self._evaluation(cell, name, weights, made_of) for name in cell.evaluate.benchmarks}
         return PlannedCell(
-            _axes(axes, cell, amount + self._riding(cell, seed)),
+            naming.axes_of(axes, cell, amount + self._riding(cell, seed)),
             cell,
             amount,
             pool.key,
@@ -151,7 +151,7 @@ class Planner(PoolPlanner):
             **bases.loading(cell),
         }
         inputs = {"base": base.key, "pool": pool.key, **({"seed": seed.key} if seed else {})}
-        return self._artifact("checkpoint", spec, inputs, _label(cell, amount), {})
+        return self._artifact("checkpoint", spec, inputs, naming.label(cell, amount), {})
 
     def _evaluation(
         self, cell: Cell, name: str, weights: Artifact, made_of: dict[str, str]
@@ -199,29 +199,3 @@ def _subset(cell: Cell, amount: int, pool: Artifact) -> dict[str, Any]:
     if pool.spec["strategy"]["kind"] == "mixture":
         chosen["weights"] = pool.spec["strategy"]["weights"]
     return chosen
-
-
-def _axes(axes: Mapping[str, Any], cell: Cell, amount: int) -> dict[str, Any]:
-    """What tells cells apart: what every study has, then whatever else this one varies."""
-    known = {
-        "model": cell.model.name,
-        "strategy": cell.strategy.name,
-        "amount": amount,
-        "subset_seed": cell.subset_seed,
-        "train_seed": cell.train_seed,
-    }
-    # `seed` only moves the other two.
-    return {**known, **{name: value for name, value in axes.items() if name not in (*known, "seed")}}
-
-
-def _named(axes: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in axes.items())
-
-
-def _label(cell: Cell, amount: int) -> str:
-    seeds = (
-        f"seed {cell.train_seed}"
-        if cell.subset_seed == cell.train_seed
-        else f"subset seed {cell.subset_seed}, train seed {cell.train_seed}"
-    )
-    return f"{cell.strategy.name} {amount} {seeds}"

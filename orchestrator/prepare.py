@@ -52,7 +52,8 @@ class Prepared:
     @cached_property
     def need(self) -> Need:
         """Of the disk, for what is missing."""
-        kept = kept_of(((cell.axes, cell.checkpoint) for cell in self.plan.cells), self.settings.keep)
+        cells = ((cell.axes, cell.checkpoint) for cell in self.plan.cells)
+        kept = kept_of(self.plan.artifacts, cells, self.settings.keep)
         return need(self.to_make, self.costs, kept, self.settings.cluster.at_once)
 
     def document(self) -> dict[str, Any]:

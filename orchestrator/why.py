@@ -87,7 +87,7 @@ def _step(artifact: Artifact, state: str, ledger: Ledger) -> dict[str, Any]:
         "label": artifact.label,
         "folder": str(ledger.store.folder(artifact.kind, artifact.key)),
         "failure": {name: failure[name] for name in ("cause", "message", "log")} if failure else None,
-        "evicted": tombstone(ledger.store, artifact.key) if artifact.kind == "checkpoint" else None,
+        "evicted": tombstone(ledger.store, artifact),
         "nearest": nearest(artifact, ledger.store) if state != "complete" else None,
     }
 

@@ -76,6 +76,15 @@ def test_another_study_that_lacks_a_record_or_keeps_weights_holds_them(
     assert with_weights(tmp_path, study) == left
 
 
+def test_all_means_also_the_checkpoint_that_wrote_a_pool(tmp_path: Path) -> None:
+    study, other = finished(tmp_path, keep="none"), a_study("other", amounts=())
+    of_pool = checkpoint(study, 4)
+    other["artifacts"][of_pool] = study["artifacts"][of_pool]
+    planned(tmp_path, other)
+    sweeper(tmp_path, study).sweep()
+    assert with_weights(tmp_path, study) == [4]
+
+
 def test_weights_in_use_stay_and_so_do_all_where_somebody_makes_what_no_plan_names(tmp_path: Path) -> None:
     study, ledger = finished(tmp_path, keep="none"), Ledger.at(tmp_path)
     asked = study["cells"][0]["artifacts"]["completions"]["test"]
@@ -127,6 +136,17 @@ def test_a_worker_makes_evicted_weights_anew_before_what_needs_them(tmp_path: Pa
     assert (folder / WEIGHTS).read_text() == "again"
     assert not (folder / TOMBSTONE).exists()
     assert not list((tmp_path / "artifacts" / "checkpoint").glob(".*")), "the old folder is gone"
+
+
+@pytest.mark.parametrize(("weights", "same"), [("w" * 100, True), ("v" * 100, False)])
+def test_weights_that_come_back_tell_whether_they_are_the_same(
+    tmp_path: Path, weights: str, same: bool
+) -> None:
+    study, store = finished(tmp_path, keep="none"), Store(tmp_path)
+    sweeper(tmp_path, study).sweep()
+    again = artifacts_of(study)[checkpoint(study, 4)]
+    assert publish(store, again, weights)
+    assert store.manifest("checkpoint", again.key)["provenance"]["as_evicted"] is same
 
 
 def test_a_job_that_is_begun_anew_trains_nothing_whose_records_are_there(tmp_path: Path) -> None:
@@ -183,7 +203,8 @@ def test_an_eviction_that_was_killed_leaves_the_truth_and_is_ended_by_the_next_r
     later.end_what_was_begun()
     later.sweep()
     assert with_weights(tmp_path, study) == []
-    assert not any(retention.unfinished(store, checkpoint(study, amount)) for amount in AMOUNTS)
+    checkpoints = (one for one in artifacts_of(study).values() if one.kind == "checkpoint")
+    assert not any(retention.unfinished(store, one) for one in checkpoints)
 
 
 def test_what_evicted_weights_cost_again_is_announced(tmp_path: Path) -> None:
