@@ -81,7 +81,7 @@ def survey(
     unreferenced: dict[str, Held] = {}
     garbage = []
     live = ledger.leases.live()
-    for name, folder in _garbage(store, on_disk, known.named() - known.spent_trunks(store), paid=paid):
+    for name, folder in _garbage(store, on_disk, known.named(), paid=paid):
         if _key(folder) not in live and (within is None or _key(folder) in within):
             unreferenced.setdefault(name, Held()).add(_bytes(folder))
             garbage.append(folder)
@@ -115,7 +115,7 @@ def _was_paid_for(store: Store, kind: Kind, key: str) -> bool:
 def _garbage(
     store: Store, on_disk: Mapping[Kind, Mapping[str, int]], named: set[str], *, paid: bool
 ) -> Iterable[tuple[str, Path]]:
-    """By kind, what is not named; private folders of makers, and states that nobody will resume from."""
+    """By kind, what no plan names; private folders of makers, and states that nobody will resume from."""
     for kind in KINDS:
         for key in sorted(on_disk[kind].keys() - named):
             if paid or not _was_paid_for(store, kind, key):

@@ -53,18 +53,6 @@ class References:
         """The checkpoints whose weights some study needs or keeps."""
         return set().union(*(study.needs(store) for study in self.newest))
 
-    def spent_trunks(self, store: Store) -> set[str]:
-        """Trunks that nothing still to be made goes on from, where no study keeps all its weights."""
-        kept = {key for study in self.newest if study.keep == "all" for key in study.artifacts}
-        at_work = {key for study in self.older for key in study.artifacts}
-        trunks = {
-            key
-            for study in self.newest
-            for key, artifact in study.artifacts.items()
-            if artifact.kind == "trunk"
-        }
-        return trunks - kept - at_work - self.needs(store)
-
     def in_use(self, key: str, live: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether something is made from it at this moment, by the leases; where nobody can tell, it is."""
         return any(

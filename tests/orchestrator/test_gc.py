@@ -1,7 +1,6 @@
 """What `gc` calls garbage is nobody's, and only that goes."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -103,28 +102,3 @@ def test_where_a_plan_cannot_be_read_nothing_is_garbage(outputs: Path) -> None:
     (StudyFolder(outputs, "other").plans / "1.json").write_text("[")
     with pytest.raises(Refused, match="nobody knows what it refers to"):
         collect(None, outputs, free=True, paid=False, as_json=True)
-
-
-@pytest.mark.parametrize(("keep", "n_spent"), [("all", 0), ("largest", 2)])
-def test_a_trunk_goes_where_weights_need_not_stay_and_nothing_will_go_on_from_it(
-    tmp_path: Path, capsys: Capture, keep: Any, n_spent: int
-) -> None:
-    document = a_study("grown", keep)
-    before: dict[str, str] = {}
-    for cell in document["cells"]:
-        checkpoint = document["artifacts"][cell["artifacts"]["checkpoint"]]
-        trunk = f"trunk{cell['axes']['amount']:027}"
-        document["artifacts"][trunk] = {
-            **checkpoint, "kind": "trunk", "inputs": {**checkpoint["inputs"], **before},
-        }  # fmt: skip
-        before = {"trunk": trunk}
-        checkpoint["inputs"] = {**checkpoint["inputs"], **before}
-    made(tmp_path, planned(tmp_path, document))
-    # Of the largest amount nothing is there yet but its trunk.
-    largest = document["cells"][-1]["artifacts"]
-    for kind, key in (("checkpoint", largest["checkpoint"]), ("record", largest["record"]["test"])):
-        shutil.rmtree(tmp_path / "artifacts" / kind / key)
-    told(capsys, None, tmp_path, free=True)
-    left = {path.name for path in (tmp_path / "artifacts" / "trunk").iterdir()}
-    assert len(left) == 3 - n_spent
-    assert before["trunk"] in left
