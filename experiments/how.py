@@ -16,10 +16,11 @@ class How:
     gradient_checkpointing: bool = False
     attention: str = "sdpa"
     layout: Layout = "padded"
+    ranks: int | None = None  # processes that train one model; None: one for each GPU, or one
 
-    def n_parts(self, batch_size: int) -> int:
-        """In how many parts a batch goes through the model."""
-        return self.micro_batches * -(-batch_size // (self.rows_at_once or batch_size))
+    def n_parts(self, batch_size: int, n_ranks: int = 1) -> int:
+        """In how many parts a batch goes through the model, those of all ranks together."""
+        return self.micro_batches * max(-(-batch_size // (self.rows_at_once or batch_size)), n_ranks)
 
 
 AS_IT_IS = How()
