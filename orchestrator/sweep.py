@@ -33,7 +33,8 @@ def expand(sweep: Sweep, given: Axes) -> Expansion:
     """All points of a sweep once, with the axes given on the command line in place of the declared ones.
 
     Raises Refused for a grid that cannot be meant: an empty axis, a value twice (but for axes that move
-    together), axes that move together but differ in length, an exclusion that is no expression over the axes or leaves nothing.
+    together), axes that move together but differ in length, an exclusion that is no expression over the axes
+    or leaves nothing.
     """
     main = {**sweep.axes, **given}
     grids = [main, *({**main, **extra} for extra in sweep.also)]
