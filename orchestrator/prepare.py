@@ -132,7 +132,8 @@ def _suspicious(cells: Sequence[PlannedCell], references: Sequence[str | None]) 
             # What is held out is in no pool, whatever its name.
             if benchmark.role != VALIDATION and benchmark.source.model_dump_json() not in screened
         }
-        if drawn_as is None:
+        tested = any(benchmark.role != VALIDATION for benchmark in cell.evaluate.benchmarks.values())
+        if drawn_as is None and tested:
             curves[cell.strategy.name].add(planned.amount)
             chains[cell.strategy.name].add((cell.subset_seed, cell.train_seed))
     few = [name for name, amounts in curves.items() if len(amounts) < 3]
