@@ -1,12 +1,12 @@
 """What artifacts will cost in tokens, FLOPs and bytes, estimated from their specs alone."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 from experiments.llm.request import CHARACTERS_PER_TOKEN, n_requests, price
-from experiments.memory import BYTES, training_bytes
+from experiments.memory import BYTES, MOMENTS, training_bytes
 from experiments.shape import Shape, of_base
 
 # FLOPs per parameter and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1): of a forward pass, of
@@ -26,6 +26,7 @@ TABLE_ROWS, TABLE_ITEMS = 7_473, 1_319
 WEIGHT_BYTES, TOKEN_BYTES, ID_BYTES, STEP_BYTES = 4, 3, 64, 40
 TOKENIZER_BYTES = 10_000_000
 REHEARSED_ROWS = 4_000
+N_STATES = 2
 
 Described = Mapping[str, Any]  # {"kind", "spec", "inputs": {role: described}, "summary": ... or null}
 
@@ -38,6 +39,7 @@ class Cost:
     flops: float
     bytes: int
     memory: int | None = None  # None: not estimated
+    state: int = 0  # bytes on disk that an interrupted stage resumes from, gone at its end
     dollars: float | None = None  # that a server asks for; None: there is none to be asked
 
 
@@ -45,7 +47,8 @@ def answer(artifacts: Sequence[Described], compute: Mapping[str, Any]) -> dict[s
     """The cost of each artifact, in the same order; `compute` is how training uses a device."""
     of_training = partial(_checkpoint, compute=compute)
     makers: dict[str, Callable[[Described], Cost]] = {**_COSTS, "checkpoint": of_training}
-    return {"costs": [asdict(makers[artifact["kind"]](artifact)) for artifact in artifacts]}
+    found = [replace(makers[one["kind"]](one), state=_state_bytes(one)) for one in artifacts]
+    return {"costs": [asdict(cost) for cost in found]}
 
 
 def _pool(pool: Described) -> Cost:
@@ -76,7 +79,15 @@ def _n_read(prompt: Mapping[str, str]) -> float:
 
 
 def _n_seeds(pool: Described) -> int:
-    return int(pool["spec"]["seed"].get("n_items", TABLE_ROWS))
+    """Seed problems that rows are made from."""
+    n_given = int(pool["spec"]["seed"].get("n_items", TABLE_ROWS))
+    return n_given - _n_held_out(n_given, pool["spec"].get("validation"))
+
+
+def _n_held_out(n_given: int, validation: Mapping[str, Any] | None) -> int:
+    if validation is None:
+        return 0
+    return min(int(validation.get("count") or round(validation["share"] * n_given)), n_given)
 
 
 def _base(base: Described) -> Cost:
@@ -112,6 +123,20 @@ def _checkpoint(checkpoint: Described, compute: Mapping[str, Any]) -> Cost:
     )
 
 
+def _state_bytes(artifact: Described) -> int:
+    """Of the newest states of a training: what is trained, and its moments."""
+    spec = artifact["spec"]
+    if artifact["kind"] == "base" and not _exists(artifact):
+        n_trained, size = of_base(artifact).n_parameters, WEIGHT_BYTES
+    elif artifact["kind"] == "checkpoint":
+        shape, lora = of_base(_origin(artifact)), spec["train"].get("lora")
+        n_trained = shape.n_adapters(lora) if lora else shape.n_parameters
+        size = WEIGHT_BYTES if lora else BYTES[spec.get("dtype", "float32")]
+    else:
+        return 0
+    return N_STATES * n_trained * (size + MOMENTS)
+
+
 def _flops_per_token(
     shape: Shape, train: Mapping[str, Any], length: float, compute: Mapping[str, Any]
 ) -> float:
@@ -135,7 +160,8 @@ def _tokens_for(shape: Shape, row_tokens: float, prompt: str) -> float:
 
 def _completions(completions: Described) -> Cost:
     spec = completions["spec"]
-    n_items, item_tokens = _n_asked(completions), _tokens_of(spec["source"]["kind"])
+    n_items = _n_asked(completions)
+    item_tokens = _tokens_of(spec["source"].get("of", spec["source"])["kind"])
     # Half of a row is its prompt; a trained model answers about as long as the references are.
     prompt_tokens = item_tokens / 2
     n_samples = spec.get("sampling", {}).get("n", 1)
@@ -177,8 +203,7 @@ def _n_rows(pool: Described) -> int:
         return sum(map(_n_rows, pool["inputs"].values()))
     if strategy["kind"] in ("llm", "rejection"):
         return n_requests(strategy, _n_seeds(pool))[1]
-    source = pool["spec"]["seed"] if strategy["kind"] == "seed" else strategy["source"]
-    return int(source.get("n_items", TABLE_ROWS))
+    return _n_seeds(pool) if strategy["kind"] == "seed" else TABLE_ROWS
 
 
 def _row_tokens(pool: Described) -> float:
@@ -212,6 +237,8 @@ def _n_asked(completions: Described) -> int:
 
 
 def _n_items(source: Mapping[str, Any]) -> int:
+    if source["kind"] == "held_out":
+        return _n_held_out(int(source["of"].get("n_items", TABLE_ROWS)), source["validation"])
     return int(source.get("n_items", TABLE_ITEMS))
 
 

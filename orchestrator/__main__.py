@@ -119,6 +119,22 @@ def doctor(
 
 
 @app.command()
+def gc(
+    study: Annotated[str | None, typer.Argument(help="name of a study, or its folder; none: all")] = None,
+    outputs: Outputs = Path("outputs"),
+    *,
+    free: Annotated[bool, typer.Option("--free", help="do it; without it, only show")] = False,
+    paid: Annotated[bool, typer.Option("--paid", help="also pools that a model wrote")] = False,
+    json: Json = False,
+) -> None:
+    """What is on disk, by study and kind, and what nobody refers to or keeps; frees that with --free.
+
+    doublings gc mini --free
+    """
+    raise typer.Exit(_verb("gc").collect(study, outputs, free=free, paid=paid, as_json=json))
+
+
+@app.command()
 def efficiency(study: Study, outputs: Outputs = Path("outputs"), *, json: Json = False) -> None:
     """What a study asked for against what it used, and better numbers for the next.
 
@@ -208,6 +224,22 @@ def power(context: typer.Context) -> None:
     if source and not source.startswith("-") and not Path(source).is_file():
         source = str(_verb("study").find(source, Path("outputs")).root)
     _hand_over("analysis", "power", *([source] if source else []), *options)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def tune(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
+    """Which hyperparameters of a sweep did best on held-out sources, as overrides; refuses tests.
+
+    doublings tune mini_tuning --per amount
+
+    --per AXIS[,AXIS]: choose for each value of these (model, amount, strategy); by default for each model
+
+    --overrides: nothing but the overrides of the winners on stdout, as `run` takes them
+
+    --json: the choices on stdout, nothing else
+    """
+    folder = _verb("study").find(study, outputs).root
+    _hand_over("analysis", "tune", str(folder), *context.args)
 
 
 @app.command(context_settings=EVERYTHING)

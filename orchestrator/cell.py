@@ -112,7 +112,7 @@ class Train(Spec):
 class Benchmark(Spec):
     """Test items, and how an answer is taken from a completion."""
 
-    role: Literal["in_domain", "out_of_domain"]
+    role: Literal["in_domain", "out_of_domain", "validation"]
     source: Source
     answer: AnswerRule
     prompt: Prompt | None = None  # None: the model's own

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import amounts, bases, sampled
+from orchestrator import amounts, bases, sampled, validation
 from orchestrator.cell import Benchmark, Cell
 from orchestrator.identity import Artifact, canonical
 from orchestrator.ledger import wanted
@@ -148,6 +148,7 @@ class Planner(PoolPlanner):
         benchmark: Benchmark = cell.evaluate.benchmarks[name]
 
         def derive() -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
+            validation.check(cell, name)
             source = self.facts.source(benchmark.source, benchmark.answer)
             versions = self.facts.versions()
             asked = sampled.question(cell, benchmark, dict(source.identity), versions["completions"])
@@ -159,7 +160,7 @@ class Planner(PoolPlanner):
             }
             return asked, answers, source.places
 
-        return self._once(("benchmark", name, id(cell.evaluate), id(cell.model)), derive)
+        return self._once(("benchmark", name, id(cell.evaluate), id(cell.model), id(cell.data)), derive)
 
 
 def _made_of(cell: Cell, checkpoint: Artifact | None, base: Artifact) -> dict[str, str]:

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator import disk
 from orchestrator.estimate import Cost
 from orchestrator.expectation import designs, expectation
 from orchestrator.identity import KINDS
 from orchestrator.prepare import Prepared
 from orchestrator.price import bill
-from orchestrator.progress import duration
+from orchestrator.progress import duration, size
 from orchestrator.run import difference
 from orchestrator.shapes import model_of
 from orchestrator.spending import spending
@@ -26,20 +27,26 @@ def show(prepared: Prepared, console: Console) -> None:
     console.print(_artifacts(prepared))
     left = _total(prepared.costs[key] for key in to_make)
     console.print(
-        f"to make: {left.tokens:,} tokens, {left.flops:.2g} FLOPs, {size(left.bytes)} on disk; "
+        f"to make: {left.tokens:,} tokens, {left.flops:.2g} FLOPs; "
         f"about {duration(left.seconds / cluster.at_once)} with {cluster.at_once} at once "
-        f"at {cluster.flops_per_second:.2g} FLOP/s each (cluster.flops_per_second)",
+        + _basis(prepared),
         highlight=False,
         soft_wrap=True,
     )
     asked = spending(to_make.values(), prepared.costs)
-    for line in (*_memory(prepared), *_bill(prepared), *asked, *_outlook(prepared)):
+    for line in (*_disk(prepared), *_memory(prepared), *_bill(prepared), *asked, *_outlook(prepared)):
         console.print(line, highlight=False, soft_wrap=True)
     newest = prepared.study.latest() if prepared.study.plans.is_dir() else None
     if newest and newest[1]["cells"] != prepared.document()["cells"]:
         console.print(difference(newest[1], prepared.document()), highlight=False, soft_wrap=True)
     for note in prepared.notes:
         console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _basis(prepared: Prepared) -> str:
+    if n_measured := prepared.pace.n_measured:
+        return f"as {n_measured} artifacts took that were made here (cluster.calibrate)"
+    return f"at {prepared.settings.cluster.flops_per_second:.2g} FLOP/s each (cluster.flops_per_second)"
 
 
 def _subsets(prepared: Prepared) -> Table:
@@ -56,6 +63,11 @@ def _subsets(prepared: Prepared) -> Table:
         pairs = ", ".join(f"({subset}, {train})" for subset, train in sorted(seeds[group]))
         table.add_row(group[0], ", ".join(str(size) for size in sorted(sizes)), pairs, group[1])
     return table
+
+
+def _disk(prepared: Prepared) -> Iterable[str]:
+    if prepared.to_make:
+        yield f"on disk: {prepared.need}; {disk.found(prepared.outputs, prepared.need).finding}"
 
 
 def _memory(prepared: Prepared) -> Iterable[str]:
@@ -134,12 +146,3 @@ def _total(costs: Iterable[Cost]) -> Cost:
         sum(cost.bytes for cost in known),
         sum(cost.seconds for cost in known),
     )
-
-
-def size(n_bytes: float) -> str:
-    """`512 B`, `1.3 GB`; powers of ten, as disks are sold."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} TB"

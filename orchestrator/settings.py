@@ -46,7 +46,8 @@ class Jobs(Spec):
     """What every way of running jobs has. Never part of identity."""
 
     name: str
-    flops_per_second: Rate  # of one worker, for estimates of time
+    flops_per_second: Rate  # of one worker, for estimates of time where nothing was measured yet
+    calibrate: bool = True  # estimates follow what earlier manifests of such jobs measured
     failures: Count  # of one cause, after which nothing new is started
     save_every: Rate  # seconds between two saves of what an interrupted stage resumes from
     tries: dict[Cause, Count]  # how often in all, by cause; what is not named here has a default of its own
@@ -145,6 +146,11 @@ class SlurmCluster(Jobs):
 Cluster = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]
 
 
+# Whose weights stay when all records made from them are there: of every checkpoint, of each chain's largest
+# amount, or of none.
+Keep = Literal["all", "largest", "none"]
+
+
 class Analysis(Spec):
     """What the study promises to report."""
 
@@ -162,5 +168,6 @@ class Settings(Spec):
     outputs: str
     wait: bool | None  # until everything is done; null: on this machine yes, on a cluster no
     format: Literal["text", "json"]
+    keep: Keep = "all"  # never part of identity
     cluster: Cluster
     analysis: Analysis

@@ -232,5 +232,6 @@ def _artifact(artifact: Artifact, cost: Cost) -> dict[str, Any]:
             "bytes": cost.bytes,
             "seconds": round(cost.seconds, 1),
             "memory": cost.memory,
+            "state": cost.state,
         },
     }

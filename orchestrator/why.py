@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from orchestrator.artifacts import Store
 from orchestrator.identity import KINDS, Artifact
 from orchestrator.ledger import Ledger
 from orchestrator.refusal import Refused
+from orchestrator.retention import tombstone
 from orchestrator.study import artifacts_of, cell_state, find, keys_of
 
 # More cells than this say nothing that `status` does not say better.
@@ -85,6 +87,7 @@ def _step(artifact: Artifact, state: str, ledger: Ledger) -> dict[str, Any]:
         "label": artifact.label,
         "folder": str(ledger.store.folder(artifact.kind, artifact.key)),
         "failure": {name: failure[name] for name in ("cause", "message", "log")} if failure else None,
+        "evicted": tombstone(ledger.store, artifact.key) if artifact.kind == "checkpoint" else None,
         "nearest": nearest(artifact, ledger.store) if state != "complete" else None,
     }
 
@@ -123,6 +126,12 @@ def _print(explained: Sequence[Mapping[str, Any]], n_matching: int) -> None:
         )
         for step in sorted(cell["artifacts"], key=lambda step: KINDS.index(step["kind"])):
             console.print(f"  {step['kind']:<12}{step['state']:<10}{step['folder']}")
+            if stone := step["evicted"]:
+                moment = datetime.fromtimestamp(stone["evicted"], UTC)
+                console.print(
+                    f"    weights evicted {moment:%Y-%m-%d %H:%M} UTC by study '{stone['study']}' "
+                    f"(keep={stone['keep']}): its records stay, anything new trains it again"
+                )
             if step["failure"]:
                 console.print(f"    {step['failure']['cause']}: {step['failure']['message']}")
                 console.print(f"    log: {step['failure']['log']}")
