@@ -10,6 +10,7 @@ from experiments.annotated.blueprint import Blueprint, blueprint
 from experiments.annotated.numerals import Number, simplest
 from experiments.annotated.reading import Lost
 from experiments.annotated.solution import Step
+from experiments.text import has_letter
 from orchestrator.specs import Masked
 
 # Money and measures have no more in these problems.
@@ -44,7 +45,7 @@ class _Stuck(Exception):
 def backwards(problems: Sequence[tuple[str, str, str]], masked: Masked, found: Yield) -> Iterator[Row]:
     """Up to `masked.numbers` rows of each problem (source id, question, solution), in their order."""
     for source, question, solution in problems:
-        if masked.letter in question.split():
+        if has_letter(masked.letter, question):
             found.problems["the letter is taken"] += 1
             continue
         try:
