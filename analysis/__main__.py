@@ -23,6 +23,8 @@ from analysis.reading import read_table
 from analysis.report import report
 from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, print_verdicts, stderr, stdout
 from analysis.tidy import Columns
+from analysis.track_command import EXAMPLE as TRACK_EXAMPLE
+from analysis.track_command import track_command
 from analysis.tune_command import TUNING_EXAMPLE, tune_command
 from orchestrator.refusal import Refused
 
@@ -130,6 +132,7 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
 
 
 app.command("power", epilog=EXAMPLE)(power_command)
+app.command("track", epilog=TRACK_EXAMPLE)(track_command)
 app.command("tune", epilog=TUNING_EXAMPLE)(tune_command)
 
 

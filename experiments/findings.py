@@ -15,7 +15,7 @@ from experiments.held_out import HeldOut, declared
 from experiments.sources import read_hashed
 from orchestrator.artifacts import TOMBSTONE
 from orchestrator.files import sha256
-from orchestrator.identity import canonical
+from orchestrator.identity import canonical, defining
 
 Artifacts = Mapping[str, Mapping[str, Any]]  # of a plan, by key
 
@@ -99,7 +99,7 @@ class Trained:
     def chain(self) -> str:
         """The same for checkpoints that differ in their amount alone."""
         subset = {name: value for name, value in self.spec["subset"].items() if name != "n"}
-        return canonical([{**self.spec, "subset": subset}, dict(self.inputs)])
+        return canonical([{**self.spec, "subset": subset}, defining(self.inputs)])
 
 
 def verify(plan: Mapping[str, Any], store: Path) -> Findings:

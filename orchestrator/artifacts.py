@@ -13,7 +13,8 @@ from orchestrator.files import flush, read_json, sha256, write_json
 from orchestrator.identity import KINDS, Artifact, Kind
 
 MANIFEST = "manifest.json"
-TOMBSTONE = "tombstone.json"  # in place of a checkpoint's weights; what it names is gone, or about to go
+TOMBSTONE = "tombstone.json"  # in place of weights; what it names is gone, or about to go
+EVICTABLE: frozenset[Kind] = frozenset({"checkpoint"})  # what has weights that may be made again
 
 
 class Store:
@@ -53,9 +54,8 @@ class Store:
         return {artifact.key for artifact in artifacts if artifact.key in on_disk[artifact.kind]}
 
     def without_weights(self, artifacts: Iterable[Artifact]) -> set[str]:
-        """The keys of those checkpoints that a tombstone stands for."""
-        checkpoints = (artifact for artifact in artifacts if artifact.kind == "checkpoint")
-        return {artifact.key for artifact in checkpoints if self.evicted("checkpoint", artifact.key)}
+        """The keys of those that a tombstone stands for."""
+        return {one.key for one in artifacts if one.kind in EVICTABLE and self.evicted(one.kind, one.key)}
 
     def manifest(self, kind: Kind, key: str) -> dict[str, Any]:
         """What was written beside the payload. Raises FileNotFoundError for what is not complete."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.artifacts import EVICTABLE
 from orchestrator.estimate import Cost
 from orchestrator.findings import Finding
 from orchestrator.identity import KINDS, Artifact, Kind
@@ -38,7 +39,7 @@ def need(
     to_make: Mapping[str, Artifact], costs: Mapping[str, Cost], kept: Collection[str], at_once: int
 ) -> Need:
     """`kept`: the checkpoints whose weights stay when their records are there; `at_once`: jobs."""
-    passing = {key for key, made in to_make.items() if made.kind == "checkpoint" and key not in kept}
+    passing = {key for key, made in to_make.items() if made.kind in EVICTABLE and key not in kept}
     stays = {
         kind: sum(
             costs[key].bytes for key, made in to_make.items() if made.kind == kind and key not in passing

@@ -25,6 +25,7 @@ class Cost:
     memory: int | None = None  # at its peak; None: not estimated
     state: int = 0  # bytes on disk while it is made, beside its own
     dollars: float | None = None  # that a server asks for; None: there is none to be asked
+    shared_tokens: int = 0  # of a training, those that a trunk has been through for it
 
 
 def estimate(

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.artifacts import Store
+from orchestrator.artifacts import EVICTABLE, Store
 from orchestrator.identity import KINDS, Kind
 from orchestrator.ledger import Ledger
 from orchestrator.progress import size
@@ -99,17 +99,12 @@ def _within(study: StudyFolder | None) -> set[str] | None:
 
 def _evictable(store: Store, known: References, study: Reference) -> Held:
     held = Held()
-    checkpoints = [made for made in study.artifacts.values() if made.kind == "checkpoint"]
-    there = store.complete(checkpoints) - store.without_weights(checkpoints)
-    for key in there - known.needs(store):
-        held.add(sum(described["bytes"] for described in weights_of(store, key).values()))
-    for made in checkpoints:
-        if unfinished(store, made.key):
-            held.add(
-                sum(
-                    _size(store.folder("checkpoint", made.key) / name) for name in weights_of(store, made.key)
-                )
-            )
+    weights = [made for made in study.artifacts.values() if made.kind in EVICTABLE]
+    free = store.complete(weights) - store.without_weights(weights) - known.needs(store)
+    for made in weights:
+        if made.key in free or unfinished(store, made):
+            names = weights_of(store, made)
+            held.add(sum(_size(store.folder(made.kind, made.key) / name) for name in names))
     return held
 
 

@@ -12,6 +12,7 @@ from orchestrator.specs import Spec
 OVERHEAD: Mapping[Kind, float] = {
     "pool": 2.0,
     "base": 1.0,
+    "trunk": 0.2,
     "checkpoint": 0.2,
     "completions": 0.2,
     "record": 0.1,

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import amounts, bases, sampled, validation
+from orchestrator import amounts, bases, naming, sampled, trunks, validation
 from orchestrator.cell import Benchmark, Cell
 from orchestrator.identity import Artifact, canonical
 from orchestrator.ledger import wanted
 from orchestrator.pools import PoolPlanner
 from orchestrator.prompts import text_of
 from orchestrator.refusal import Refused
+from orchestrator.settings import Way
 from orchestrator.specs import RejectionStrategy
 
 
@@ -29,11 +30,21 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """A cell of a trunk and the same amount trained by itself."""
+
+    way: Way
+    shared: PlannedCell
+    alone: PlannedCell
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study needs: its cells, and each artifact that leads to one of their records, once."""
 
     cells: tuple[PlannedCell, ...]
     artifacts: Mapping[str, Artifact]
+    audits: tuple[Audit, ...] = ()
 
 
 @dataclass
@@ -44,17 +55,22 @@ class Planner(PoolPlanner):
         """Raises Refused for a cell that cannot be: amount above the pool, unreadable data, and so on."""
         cells: dict[str, PlannedCell] = {}
         for axes, cell in points:
-            planned = self._cell(axes, cell)
+            planned = self.cell(axes, cell)
             place = canonical(planned.axes)
             if place in cells and cells[place].records != planned.records:
                 raise Refused(
-                    f"two different cells are both called {_named(planned.axes)}: give the strategies or "
-                    "models that they come from names of their own (strategy.name, model.name)"
+                    f"two different cells are both called {naming.named(planned.axes)}: give the strategies "
+                    "or models that they come from names of their own (strategy.name, model.name)"
                 )
             cells.setdefault(place, planned)
-        return Plan(tuple(cells.values()), wanted(self.artifacts, complete=set()))
+        return self.finished(tuple(cells.values()))
 
-    def _cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
+    def finished(self, cells: tuple[PlannedCell, ...], audits: tuple[Audit, ...] = ()) -> Plan:
+        """All that these cells and audits need."""
+        return Plan(cells, trunks.grown(wanted(self.artifacts, complete=set())), audits)
+
+    def cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
+        """Derive all that one cell needs."""
         amounts.parse(cell.amount)
         pool = self._pool(cell, cell.strategy)
         seed = self._pool(cell, sampled.SEEDS_ALONE)
@@ -72,7 +88,7 @@ class Planner(PoolPlanner):
         made_of = _made_of(cell, checkpoint, base)
         tests = {name: self._evaluation(cell, name, weights, made_of) for name in cell.evaluate.benchmarks}
         return PlannedCell(
-            _axes(axes, cell, amount + self._riding(cell, seed)),
+            naming.axes_of(axes, cell, amount + self._riding(cell, seed)),
             cell,
             amount,
             pool.key,
@@ -123,6 +139,9 @@ class Planner(PoolPlanner):
     def _checkpoint(
         self, cell: Cell, base: Artifact, pool: Artifact, amount: int, seed: Artifact | None
     ) -> Artifact:
+        if cell.train.trunk:
+            riding = self._pool_size(seed, "examples") if seed else 0
+            trunks.refuse(cell, amount + riding if cell.subset.unit == "examples" else None)
         spec = {
             "version": self.facts.versions()["checkpoint"],
             "train": self._once(("train", id(cell.train)), lambda: bases.recipe(cell.train)),
@@ -132,7 +151,7 @@ class Planner(PoolPlanner):
             **bases.loading(cell),
         }
         inputs = {"base": base.key, "pool": pool.key, **({"seed": seed.key} if seed else {})}
-        return self._artifact("checkpoint", spec, inputs, _label(cell, amount), {})
+        return self._artifact("checkpoint", spec, inputs, naming.label(cell, amount), {})
 
     def _evaluation(
         self, cell: Cell, name: str, weights: Artifact, made_of: dict[str, str]
@@ -180,29 +199,3 @@ def _subset(cell: Cell, amount: int, pool: Artifact) -> dict[str, Any]:
     if pool.spec["strategy"]["kind"] == "mixture":
         chosen["weights"] = pool.spec["strategy"]["weights"]
     return chosen
-
-
-def _axes(axes: Mapping[str, Any], cell: Cell, amount: int) -> dict[str, Any]:
-    """What tells cells apart: what every study has, then whatever else this one varies."""
-    known = {
-        "model": cell.model.name,
-        "strategy": cell.strategy.name,
-        "amount": amount,
-        "subset_seed": cell.subset_seed,
-        "train_seed": cell.train_seed,
-    }
-    # `seed` only moves the other two.
-    return {**known, **{name: value for name, value in axes.items() if name not in (*known, "seed")}}
-
-
-def _named(axes: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in axes.items())
-
-
-def _label(cell: Cell, amount: int) -> str:
-    seeds = (
-        f"seed {cell.train_seed}"
-        if cell.subset_seed == cell.train_seed
-        else f"subset seed {cell.subset_seed}, train seed {cell.train_seed}"
-    )
-    return f"{cell.strategy.name} {amount} {seeds}"

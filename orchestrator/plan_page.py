@@ -9,7 +9,7 @@ from rich.table import Table
 from orchestrator import disk
 from orchestrator.estimate import Cost
 from orchestrator.expectation import designs, expectation
-from orchestrator.identity import KINDS
+from orchestrator.identity import ALWAYS, KINDS
 from orchestrator.prepare import Prepared
 from orchestrator.price import bill
 from orchestrator.progress import duration, size
@@ -34,7 +34,8 @@ def show(prepared: Prepared, console: Console) -> None:
         soft_wrap=True,
     )
     asked = spending(to_make.values(), prepared.costs)
-    for line in (*_disk(prepared), *_memory(prepared), *_bill(prepared), *asked, *_outlook(prepared)):
+    of_training = (*_sharing(prepared), *_memory(prepared))
+    for line in (*_disk(prepared), *of_training, *_bill(prepared), *asked, *_outlook(prepared)):
         console.print(line, highlight=False, soft_wrap=True)
     newest = prepared.study.latest() if prepared.study.plans.is_dir() else None
     if newest and newest[1]["cells"] != prepared.document()["cells"]:
@@ -63,6 +64,22 @@ def _subsets(prepared: Prepared) -> Table:
         pairs = ", ".join(f"({subset}, {train})" for subset, train in sorted(seeds[group]))
         table.add_row(group[0], ", ".join(str(size) for size in sorted(sizes)), pairs, group[1])
     return table
+
+
+def _sharing(prepared: Prepared) -> Iterable[str]:
+    """What trunks save of the training that is to be done."""
+    made = alone = 0
+    for key, artifact in prepared.to_make.items():
+        cost = prepared.costs[key]
+        if artifact.kind == "trunk" or cost.shared_tokens:
+            made += cost.tokens
+        if artifact.kind == "checkpoint" and cost.shared_tokens:
+            alone += cost.tokens + cost.shared_tokens
+    if alone:
+        yield (
+            f"trunks are shared: {made:,} tokens of training, and {alone:,} if each amount were trained by "
+            f"itself: {1 - made / alone:.1%} fewer"
+        )
 
 
 def _disk(prepared: Prepared) -> Iterable[str]:
@@ -123,6 +140,8 @@ def _artifacts(prepared: Prepared) -> Table:
     to_make = prepared.to_make
     for kind in KINDS:
         keys = [key for key, artifact in prepared.plan.artifacts.items() if artifact.kind == kind]
+        if not keys and kind not in ALWAYS:
+            continue
         missing = [key for key in keys if key in to_make]
         cost = _total(prepared.costs[key] for key in missing)
         on_disk = sum(key in prepared.complete for key in keys)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orchestrator import audit
 from orchestrator.calibration import pace_of
 from orchestrator.cell import Cell
 from orchestrator.disk import Need, need
@@ -51,7 +52,8 @@ class Prepared:
     @cached_property
     def need(self) -> Need:
         """Of the disk, for what is missing."""
-        kept = kept_of(((cell.axes, cell.checkpoint) for cell in self.plan.cells), self.settings.keep)
+        cells = ((cell.axes, cell.checkpoint) for cell in self.plan.cells)
+        kept = kept_of(self.plan.artifacts, cells, self.settings.keep)
         return need(self.to_make, self.costs, kept, self.settings.cluster.at_once)
 
     def document(self) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def prepare(
     ledger = Ledger.at(outputs)
     pace = pace_of(outputs, settings.cluster)
     with StageProcess() as oracle:
-        plan = Planner(Facts(oracle), ledger.store).plan(points)
+        plan = audit.planned(Planner(Facts(oracle), ledger.store), points, settings.audit)
         costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster, pace)
     lines = settings.analysis.references
     references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]

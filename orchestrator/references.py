@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from orchestrator.artifacts import Store
+from orchestrator.artifacts import EVICTABLE, Store
 from orchestrator.identity import Artifact
 from orchestrator.ledger import wanted
 from orchestrator.note import read_note
@@ -16,7 +16,7 @@ from orchestrator.settings import Keep
 from orchestrator.study import StudyFolder, artifacts_of
 
 # A lease of a study that began only now is in no plan that was read.
-USERS_OF_WEIGHTS = ("checkpoint", "completions")
+USERS_OF_WEIGHTS = (*EVICTABLE, "completions")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Reference:
         """`keep`: what its last run said; None: as the plan has it."""
         declared: Keep = keep or document["settings"].get("keep", "all")
         cells = ((cell["axes"], cell["artifacts"]["checkpoint"]) for cell in document["cells"])
-        return cls(name, declared, artifacts_of(document), kept_of(cells, declared))
+        artifacts = artifacts_of(document)
+        return cls(name, declared, artifacts, kept_of(artifacts, cells, declared))
 
     def needs(self, store: Store) -> set[str]:
         """Keys of what it keeps, and of what records that are missing are made from."""
@@ -111,16 +112,20 @@ def _plan_of(study: StudyFolder, run: str) -> int:
     return read_note(study.jobs(run)).plan
 
 
-def kept_of(cells: Iterable[tuple[Mapping[str, Any], str | None]], keep: Keep) -> frozenset[str]:
-    """By axes and checkpoint of each cell: all, none, or of each chain the one of the largest amount.
+def kept_of(
+    artifacts: Mapping[str, Artifact], cells: Iterable[tuple[Mapping[str, Any], str | None]], keep: Keep
+) -> frozenset[str]:
+    """Checkpoints: all there are, none, or of each chain the one of the largest amount.
 
-    A chain is what differs in its amount alone.
+    `cells` are axes and checkpoint of each; a chain is what differs in its amount alone.
     """
     if keep == "none":
         return frozenset()
-    trained = [(axes, key) for axes, key in cells if key is not None]
+    if keep == "all":
+        return frozenset(key for key, made in artifacts.items() if made.kind in EVICTABLE)
     largest: dict[str, tuple[int, str]] = {}
-    for axes, key in trained:
-        chain = str(sorted((name, str(value)) for name, value in axes.items() if name != "amount"))
-        largest[chain] = max((axes["amount"], key), largest.get(chain, (-1, "")))
-    return frozenset(key for _, key in (trained if keep == "all" else largest.values()))
+    for axes, key in cells:
+        if key is not None:
+            chain = str(sorted((name, str(value)) for name, value in axes.items() if name != "amount"))
+            largest[chain] = max((axes["amount"], key), largest.get(chain, (-1, "")))
+    return frozenset(key for _, key in largest.values())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.artifacts import TOMBSTONE, Store
+from orchestrator.artifacts import EVICTABLE, TOMBSTONE, Store
 from orchestrator.estimate import Cost
 from orchestrator.files import read_json, write_json
 from orchestrator.identity import Artifact
@@ -46,7 +46,7 @@ class Sweeper:
         self._ledger = ledger
         self._outputs = outputs
         self._study = study
-        self._checkpoints = [made for made in study.artifacts.values() if made.kind == "checkpoint"]
+        self._weights = [made for made in study.artifacts.values() if made.kind in EVICTABLE]
         self._due = time.monotonic() + EVERY
 
     @property
@@ -63,7 +63,7 @@ class Sweeper:
         if self._study.keep == "all":
             return NOTHING
         store = self._ledger.store
-        there = store.complete(self._checkpoints) - store.without_weights(self._checkpoints)
+        there = store.complete(self._weights) - store.without_weights(self._weights)
         # Most looks end here, before the plans of other studies are read.
         if not (done_with := there - self._study.needs(store)):
             return NOTHING
@@ -76,13 +76,13 @@ class Sweeper:
         Raises Refused where the plan of some study cannot be read.
         """
         store = self._ledger.store
-        there = store.complete(self._checkpoints) - store.without_weights(self._checkpoints)
+        there = store.complete(self._weights) - store.without_weights(self._weights)
         return there - self._references().needs(store)
 
     def end_what_was_begun(self) -> Freed:
         """Delete what tombstones name whose writer was killed."""
         store = self._ledger.store
-        begun = {made.key for made in self._checkpoints if unfinished(store, made.key)}
+        begun = {made.key for made in self._weights if unfinished(store, made)}
         return self._evict_all(begun, self._references()) if begun else NOTHING
 
     def _references(self) -> References:
@@ -95,16 +95,16 @@ class Sweeper:
 
     def _evict(self, key: str, known: References) -> int | None:
         """Bytes that are free now; None where somebody has the checkpoint in hand or needs it after all."""
-        leases = self._ledger.leases
-        about = {"study": self._study.name, "run": None, "kind": "checkpoint", "label": "evicting weights"}
+        artifact, leases = self._study.artifacts[key], self._ledger.leases
+        about = {"study": self._study.name, "run": None, "kind": artifact.kind, "label": "evicting weights"}
         lease = leases.claim(key, about)
         if lease is None:
             return None
-        stone = self._ledger.store.folder("checkpoint", key) / TOMBSTONE
+        stone = self._ledger.store.folder(artifact.kind, key) / TOMBSTONE
         begun = stone.exists()
         try:
             if not begun:
-                write_json(stone, self._epitaph(key))
+                write_json(stone, self._epitaph(artifact))
             if known.in_use(key, leases.live()):
                 if not begun:
                     stone.unlink()
@@ -113,36 +113,34 @@ class Sweeper:
         finally:
             leases.clear(key)
 
-    def _epitaph(self, key: str) -> dict[str, Any]:
+    def _epitaph(self, artifact: Artifact) -> dict[str, Any]:
         return {
             "evicted": time.time(),
             "study": self._study.name,
             "keep": self._study.keep,
-            "files": weights_of(self._ledger.store, key),
+            "files": weights_of(self._ledger.store, artifact),
         }
 
 
-def weights_of(store: Store, key: str) -> dict[str, Any]:
+def weights_of(store: Store, artifact: Artifact) -> dict[str, Any]:
     """Name -> digest and size of the files that an eviction frees."""
-    files: dict[str, Any] = store.manifest("checkpoint", key)["files"]
+    files: dict[str, Any] = store.manifest(artifact.kind, artifact.key)["files"]
     return {name: known for name, known in files.items() if not name.endswith(STAYS)}
 
 
-def tombstone(store: Store, key: str) -> dict[str, Any] | None:
-    """`evicted` (seconds since the epoch), `study`, `keep`, `files`; None where the weights are there."""
+def tombstone(store: Store, artifact: Artifact) -> dict[str, Any] | None:
+    """`evicted` (seconds since the epoch), `study`, `keep`, `files`; None where nothing was evicted."""
     try:
-        found: dict[str, Any] = read_json(store.folder("checkpoint", key) / TOMBSTONE)
+        found: dict[str, Any] = read_json(store.folder(artifact.kind, artifact.key) / TOMBSTONE)
     except FileNotFoundError:
         return None
     return found
 
 
-def unfinished(store: Store, key: str) -> bool:
+def unfinished(store: Store, artifact: Artifact) -> bool:
     """Whether somebody was killed between the tombstone and the last file that it names."""
-    stone = tombstone(store, key)
-    return stone is not None and any(
-        (store.folder("checkpoint", key) / name).exists() for name in stone["files"]
-    )
+    stone, folder = tombstone(store, artifact), store.folder(artifact.kind, artifact.key)
+    return stone is not None and any((folder / name).exists() for name in stone["files"])
 
 
 def _delete(folder: Path, leases: Leases, lease: Lease) -> int:

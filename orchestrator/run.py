@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from orchestrator import disk, snapshot, validation
+from orchestrator import audit, disk, snapshot, validation
 from orchestrator.cluster import SlurmRun
+from orchestrator.files import write_text
 from orchestrator.ledger import State
 from orchestrator.local import LocalRun
 from orchestrator.note import Note, stop_file
@@ -233,6 +234,10 @@ def conclude(saved: Saved, note: Note | None, console: Console) -> int:
         console.print(stop_file(note.folder).read_text(), markup=False, highlight=False, soft_wrap=True)
     done = [state == State.COMPLETE for state in saved.cell_states(states)]
     console.print(f"{sum(done)} of {len(done)} cells complete", highlight=False)
+    if biases := audit.biases(saved.document, saved.ledger.store):
+        write_text(saved.study.audit_table, audit.table(biases))
+        for sentence in audit.sentences(biases):
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     reported = _report(saved) if any(done) else 0
     return 0 if all(done) and reported == 0 else 1
 

@@ -12,7 +12,14 @@ from orchestrator.shapes import model_of
 from orchestrator.study import StudyFolder, artifacts_of, cell_state
 
 # Inputs of everything come first; then what is nearest to a record, so that results show early.
-URGENCY: Mapping[Kind, int] = {"base": 0, "pool": 1, "record": 2, "completions": 3, "checkpoint": 4}
+URGENCY: Mapping[Kind, int] = {
+    "base": 0,
+    "pool": 1,
+    "trunk": 2,
+    "record": 3,
+    "completions": 4,
+    "checkpoint": 5,
+}
 LOST = (State.FAILED, State.BLOCKED)
 
 

@@ -40,6 +40,8 @@ class Compute(Spec):
     rows_at_once: Count | None = None  # a batch goes through the model in parts of so many rows; null: whole
     gradient_checkpointing: bool = False  # activations are computed twice and not kept
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    layout: Literal["padded", "packed"] = "padded"  # a row for each example, or one row of all of a part
+    ranks: Count | None = None  # processes that train one model; null: one for each GPU of the job, or one
 
 
 class Jobs(Spec):
@@ -161,6 +163,10 @@ class Analysis(Spec):
     by_construction: str  # what the study's world builds in, said beside the results
 
 
+# How amounts are trained to audit a trunk: by the same schedule, or shuffled with a cosine.
+Way = Literal["alone", "cosine"]
+
+
 class Settings(Spec):
     """What a study has beside its cells."""
 
@@ -171,3 +177,5 @@ class Settings(Spec):
     keep: Keep = "all"  # never part of identity
     cluster: Cluster
     analysis: Analysis
+    # Of each chain with a trunk the smallest and the largest amount are trained in these ways too.
+    audit: Annotated[tuple[Way, ...], Field(strict=False)] = ()

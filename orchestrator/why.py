@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.artifacts import Store
-from orchestrator.identity import KINDS, Artifact
+from orchestrator.identity import KINDS, Artifact, defining
 from orchestrator.ledger import Ledger
 from orchestrator.refusal import Refused
 from orchestrator.retention import tombstone
@@ -87,18 +87,18 @@ def _step(artifact: Artifact, state: str, ledger: Ledger) -> dict[str, Any]:
         "label": artifact.label,
         "folder": str(ledger.store.folder(artifact.kind, artifact.key)),
         "failure": {name: failure[name] for name in ("cause", "message", "log")} if failure else None,
-        "evicted": tombstone(ledger.store, artifact.key) if artifact.kind == "checkpoint" else None,
+        "evicted": tombstone(ledger.store, artifact),
         "nearest": nearest(artifact, ledger.store) if state != "complete" else None,
     }
 
 
 def nearest(artifact: Artifact, store: Store) -> dict[str, Any] | None:
     """The complete artifact of the same kind that differs in the fewest fields, and those fields."""
-    mine = dict(_flat({"spec": artifact.spec, "inputs": artifact.inputs}))
+    mine = dict(_flat({"spec": artifact.spec, "inputs": defining(artifact.inputs)}))
     best: dict[str, Any] | None = None
     for key in sorted(store.keys(artifact.kind)):
         manifest = store.manifest(artifact.kind, key)
-        theirs = dict(_flat({"spec": manifest["spec"], "inputs": manifest["inputs"]}))
+        theirs = dict(_flat({"spec": manifest["spec"], "inputs": defining(manifest["inputs"])}))
         names = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
         if best is None or len(names) < len(best["differs"]):
             differs = {name: {"here": mine.get(name), "there": theirs.get(name)} for name in names}

@@ -76,6 +76,15 @@ def test_another_study_that_lacks_a_record_or_keeps_weights_holds_them(
     assert with_weights(tmp_path, study) == left
 
 
+def test_all_means_also_the_checkpoint_that_wrote_a_pool(tmp_path: Path) -> None:
+    study, other = finished(tmp_path, keep="none"), a_study("other", amounts=())
+    of_pool = checkpoint(study, 4)
+    other["artifacts"][of_pool] = study["artifacts"][of_pool]
+    planned(tmp_path, other)
+    sweeper(tmp_path, study).sweep()
+    assert with_weights(tmp_path, study) == [4]
+
+
 def test_weights_in_use_stay_and_so_do_all_where_somebody_makes_what_no_plan_names(tmp_path: Path) -> None:
     study, ledger = finished(tmp_path, keep="none"), Ledger.at(tmp_path)
     asked = study["cells"][0]["artifacts"]["completions"]["test"]
@@ -183,7 +192,8 @@ def test_an_eviction_that_was_killed_leaves_the_truth_and_is_ended_by_the_next_r
     later.end_what_was_begun()
     later.sweep()
     assert with_weights(tmp_path, study) == []
-    assert not any(retention.unfinished(store, checkpoint(study, amount)) for amount in AMOUNTS)
+    checkpoints = (one for one in artifacts_of(study).values() if one.kind == "checkpoint")
+    assert not any(retention.unfinished(store, one) for one in checkpoints)
 
 
 def test_what_evicted_weights_cost_again_is_announced(tmp_path: Path) -> None:
