@@ -70,7 +70,7 @@ def test_a_base_has_the_parameters_of_its_formula(n_parameters: int) -> None:
     assert cost(BASE)["bytes"] > 4 * n_parameters
     unread = described("base", {"model": {**MODEL, "pretrain": None}, "world": WORLD})
     assert cost(unread) == {
-        **{"tokens": 0, "flops": 0.0, "bytes": 4 * n_parameters, "memory": None},
+        **{"tokens": 0, "flops": 0.0, "bytes": 4 * n_parameters, "memory": None, "dollars": None},
         "state": 2 * 12 * n_parameters,
     }
 
