@@ -69,6 +69,7 @@ class Findings:
 
     n_complete: int
     n_evicted: int  # of these, checkpoints whose weights are gone and were not looked at
+    n_changed: int  # checkpoints that were trained again after an eviction, with other bytes
     n_missing: int
     chains: tuple[Chain, ...]
     overlap: tuple[Overlap, ...]
@@ -119,6 +120,7 @@ def verify(plan: Mapping[str, Any], store: Path) -> Findings:
     return Findings(
         n_complete=len(complete),
         n_evicted=sum(bool(_evicted(_folder(store, artifacts, key))) for key in complete),
+        n_changed=sum(_changed(_folder(store, artifacts, key)) for key in complete),
         n_missing=len(artifacts) - len(complete),
         chains=chains,
         overlap=tuple(_overlap(artifacts, trained)),
@@ -159,6 +161,11 @@ def _evicted(folder: Path) -> Mapping[str, Any]:
     """The files that a tombstone stands for."""
     path = folder / TOMBSTONE
     return dict(json.loads(path.read_text(encoding="utf-8"))["files"]) if path.is_file() else {}
+
+
+def _changed(folder: Path) -> bool:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest["provenance"].get("as_evicted") is False
 
 
 def _trained(store: Path, artifacts: Artifacts, key: str) -> Trained:

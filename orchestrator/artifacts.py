@@ -90,7 +90,7 @@ class Store:
                 "inputs": dict(artifact.inputs),
                 "summary": dict(summary),
                 "files": files,
-                "provenance": dict(provenance),
+                "provenance": {**provenance, **self._likeness(artifact, files)},
             }
             write_json(made / MANIFEST, manifest)
             flush(made / MANIFEST)
@@ -99,6 +99,13 @@ class Store:
             return published
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+    def _likeness(self, artifact: Artifact, files: Mapping[str, Any]) -> dict[str, bool]:
+        """Whether what was evicted is back byte for byte: records from before are of those weights."""
+        if not self.evicted(artifact.kind, artifact.key):
+            return {}
+        before = read_json(self.folder(artifact.kind, artifact.key) / TOMBSTONE)["files"]
+        return {"as_evicted": before.items() <= files.items()}
 
     def discard_unfinished(self, artifact: Artifact) -> None:
         """Remove what dead makers left; only the holder of the artifact's lease may call this."""

@@ -130,12 +130,11 @@ def _garbage(
 
 def _free(ledger: Ledger, root: Path, chosen: Iterable[Reference], holdings: Holdings) -> int:
     """Bytes that are free now."""
-    n_bytes = 0
+    # A full disk has no room for tombstones before garbage is gone.
+    n_bytes = sum(_remove(ledger, folder) for folder in holdings.garbage)
     for one in chosen:
         sweeper = Sweeper(ledger, root, one)
         n_bytes += sweeper.end_what_was_begun().n_bytes + sweeper.sweep().n_bytes
-    for folder in holdings.garbage:
-        n_bytes += _remove(ledger, folder)
     return n_bytes
 
 

@@ -70,15 +70,6 @@ class Sweeper:
         known = self._references()
         return self._evict_all(done_with - known.needs(store), known)
 
-    def evictable(self) -> set[str]:
-        """The checkpoints of the study whose weights no plan needs or keeps.
-
-        Raises Refused where the plan of some study cannot be read.
-        """
-        store = self._ledger.store
-        there = store.complete(self._weights) - store.without_weights(self._weights)
-        return there - self._references().needs(store)
-
     def end_what_was_begun(self) -> Freed:
         """Delete what tombstones name whose writer was killed."""
         store = self._ledger.store
@@ -111,7 +102,8 @@ class Sweeper:
                 return None
             return _delete(stone.parent, leases, lease)
         finally:
-            leases.clear(key)
+            if leases.holds(lease):
+                leases.clear(key)
 
     def _epitaph(self, artifact: Artifact) -> dict[str, Any]:
         return {

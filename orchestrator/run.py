@@ -124,6 +124,9 @@ def retain(sweeper: Sweeper, view: View) -> None:
     except Refused as refusal:
         view.say_once(f"all weights stay: {refusal}")
         return
+    except OSError as error:
+        view.say_once(f"weights that are not kept could not be freed now: {error}")
+        return
     if n_checkpoints := sum(len(each.keys) for each in freed):
         n_bytes = size(sum(each.n_bytes for each in freed))
         view.say(f"freed {n_bytes}, the weights of {n_checkpoints} checkpoints (keep)")

@@ -71,6 +71,7 @@ def test_a_base_has_the_parameters_of_its_formula(n_parameters: int) -> None:
     unread = described("base", {"model": {**MODEL, "pretrain": None}, "world": WORLD})
     assert cost(unread) == {
         **{"tokens": 0, "flops": 0.0, "bytes": 4 * n_parameters, "memory": None, "dollars": None},
+        "shared_tokens": 0,
         "state": 2 * 12 * n_parameters,
     }
 

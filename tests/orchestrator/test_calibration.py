@@ -61,7 +61,7 @@ def test_the_same_benchmark_takes_other_weights_as_long() -> None:
     some = [Measured("completions", task("completions", asked, 1e10), 1e10, seconds) for seconds in (3, 9, 4)]
     pace = calibrated(some, 4e10)
     assert pace.seconds("completions", asked, 1e10) == 4.0
-    assert pace.seconds("completions", {"benchmark": "another"}, 2e10) == pytest.approx(8.0, rel=0.2)
+    assert 4.0 < pace.seconds("completions", {"benchmark": "another"}, 2e10) < 8.0
 
 
 def finished(outputs: Path, **provenance: Any) -> dict[str, Any]:

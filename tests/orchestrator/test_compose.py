@@ -29,6 +29,8 @@ study: toy
 outputs: out/${study}
 wait: true
 format: text
+keep: all
+audit: []
 cluster: {workers: 2}
 analysis: {of: "${strategy.name}"}
 amount: 4
@@ -269,7 +271,10 @@ def test_what_is_no_cell_is_refused_by_its_dotted_key(arguments, told):
         ("doublings ", ["plan", "run", "status"]),
         ("doublings p", ["plan"]),
         ("doublings run experi", ["experiment="]),
-        ("doublings run experiment=mini", ["experiment=mini", "experiment=mini_long"]),
+        (
+            "doublings run experiment=mini",
+            ["experiment=mini", "experiment=mini_long", "experiment=mini_tuning"],
+        ),
         ("doublings plan study=toy amount=256,512 train.bat", ["train.batch_size="]),
         ("doublings status ", []),
     ],

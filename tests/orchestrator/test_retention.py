@@ -138,6 +138,17 @@ def test_a_worker_makes_evicted_weights_anew_before_what_needs_them(tmp_path: Pa
     assert not list((tmp_path / "artifacts" / "checkpoint").glob(".*")), "the old folder is gone"
 
 
+@pytest.mark.parametrize(("weights", "same"), [("w" * 100, True), ("v" * 100, False)])
+def test_weights_that_come_back_tell_whether_they_are_the_same(
+    tmp_path: Path, weights: str, same: bool
+) -> None:
+    study, store = finished(tmp_path, keep="none"), Store(tmp_path)
+    sweeper(tmp_path, study).sweep()
+    again = artifacts_of(study)[checkpoint(study, 4)]
+    assert publish(store, again, weights)
+    assert store.manifest("checkpoint", again.key)["provenance"]["as_evicted"] is same
+
+
 def test_a_job_that_is_begun_anew_trains_nothing_whose_records_are_there(tmp_path: Path) -> None:
     study, ledger = finished(tmp_path, keep="none"), Ledger.at(tmp_path)
     sweeper(tmp_path, study).sweep()
