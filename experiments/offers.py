@@ -172,7 +172,7 @@ def _sampled(strategy: RejectionStrategy, making: Making) -> Offer:
     provenance: dict[str, Mapping[str, Any]] = {}
 
     def rows() -> Iterator[Candidate]:
-        for row in right_answers(strategy, making.seed, making.inputs["completions"], yields):
+        for row in right_answers(strategy, making.given, making.inputs["completions"], yields):
             identity = row_id(row.query, row.response)
             provenance.setdefault(identity, row.provenance)
             yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
@@ -211,13 +211,14 @@ def _varied(
     """Exactly as many rows as the strategy promises, all different and none about a benchmark's query."""
     problems = list(zip(seed.source_ids, seed.queries, seed.responses, strict=True))
     seen, n_rows = set(map(normalise, seed.queries)) | forbidden, 0
-    for row in annotated.varied(problems, strategy.generator_seed, found):
+    operation = strategy.name if strategy.masked else "numbers"
+    for row in annotated.rows(strategy, problems, found):
         query = normalise(row.query)
         if query not in seen:
             seen.add(query)
             n_rows += 1
             identity = row_id(row.query, row.response)
-            yield Candidate(identity, row.source_id, "numbers", 0, row.query, row.response)
+            yield Candidate(identity, row.source_id, operation, 0, row.query, row.response)
         if n_rows == strategy.rows:
             return
     raise Refused(_too_few(strategy, n_rows, len(seed)))

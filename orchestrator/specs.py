@@ -133,13 +133,25 @@ class SymbolicStrategy(Spec):
     generator_seed: Seed
 
 
+class Masked(Spec):
+    """Backward questions: a number of a problem is hidden, and the answer is told."""
+
+    letter: Annotated[str, Field(pattern="^[A-Za-z]$")]  # stands for the hidden number
+    numbers: Count  # of a problem, each hidden in a question of its own; at most
+    question: str  # with {query}, in which a number is hidden, and {answer}, the problem's own
+
+
 class AnnotatedStrategy(Spec):
-    """Other numbers in problems whose solutions annotate each calculation, `48/2=<<48/2=24>>24`."""
+    """Other numbers in problems whose solutions annotate each calculation, `48/2=<<48/2=24>>24`.
+
+    With `masked` backward questions instead, whose solutions undo the calculations.
+    """
 
     kind: Literal["annotated"]
     name: str
     rows: Count
     generator_seed: Seed
+    masked: Masked | None = Field(None, exclude_if=_is_absent)
 
 
 class Filters(Spec):
@@ -206,14 +218,6 @@ class Server(Spec):
     budget_tokens: Annotated[int, Field(ge=0)] | None
     budget_dollars: Annotated[float, Field(ge=0.0)] | None
     dollars_per_million: Annotated[tuple[float, float], Field(strict=False)]  # tokens read, tokens written
-
-
-class Masked(Spec):
-    """Backward questions: a number of a problem is hidden, and the answer is told."""
-
-    letter: Annotated[str, Field(pattern="^[A-Za-z]$")]  # stands for the hidden number
-    numbers: Count  # of a problem, each hidden in a question of its own; at most
-    question: str  # with {query}, in which a number is hidden, and {answer}, the problem's own
 
 
 class LlmStrategy(Spec):
