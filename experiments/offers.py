@@ -1,8 +1,11 @@
 """The rows that a strategy offers, one by one, before anything is removed."""
 
+import importlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
@@ -13,13 +16,14 @@ from experiments.llm.augment import empty_yields, rewritten
 from experiments.llm.collect import Collector
 from experiments.llm.journal import Journal
 from experiments.resume import Resumption
-from experiments.sources import Problems, located, read_hashed
+from experiments.sources import Problem, Problems, located, read_hashed, stream_hashed
 from experiments.text import normalise, row_id
 from orchestrator.refusal import Refused
 from orchestrator.specs import (
     AnnotatedStrategy,
     LlmStrategy,
     SeedStrategy,
+    Server,
     Strategy,
     SymbolicSource,
     SymbolicStrategy,
@@ -87,8 +91,8 @@ def offer(making: Making) -> Offer:
     if isinstance(strategy, LlmStrategy):
         return _written(strategy, making)
     if isinstance(strategy, SeedStrategy):
-        return Offer(strategy, _given(making.seed, "seed"))
-    return Offer(strategy, _given(read_hashed(spec["strategy"]["source"], places), "table"))
+        return Offer(strategy, _given(stream_hashed(spec["seed"], places), "seed"))
+    return Offer(strategy, _given(stream_hashed(spec["strategy"]["source"], places), "table"))
 
 
 def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Strategy:
@@ -103,25 +107,38 @@ def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Strateg
 def _written(strategy: LlmStrategy, making: Making) -> Offer:
     yields = empty_yields()
     provenance: dict[str, Mapping[str, Any]] = {}
+    notes: dict[str, Any] = {"yield": yields}
 
     def rows() -> Iterator[Candidate]:
         seed = making.seed
         problems = list(zip(seed.source_ids, seed.queries, seed.responses, strict=True))
-        with Journal(making.resumption.folder / "answers.jsonl") as journal:
-            collector = Collector(strategy.server, making.resumption, journal, making.progress)
+        state = making.resumption
+        with Journal(state.folder / "answers.jsonl") as journal, _model(strategy.server, state) as model:
+            collector = Collector(strategy.server, state, journal, making.progress, model)
             for row in rewritten(strategy, problems, making.forbidden, collector, yields):
                 identity = row_id(row.query, row.response)
                 provenance.setdefault(identity, row.provenance)
                 yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
+            if model is not None:
+                notes["engines"] = model.proofs()
 
-    return Offer(strategy, rows(), {"yield": yields}, provenance)
+    return Offer(strategy, rows(), notes, provenance)
 
 
-def _given(problems: Problems, operation: str) -> Iterator[Candidate]:
-    paths: Counter[str] = Counter()
-    columns = (problems.row_ids, problems.source_ids, problems.queries, problems.responses)
-    for identity, source, query, response in zip(*columns, strict=True):
-        yield Candidate(identity, source, operation, paths[query], query, response)
+def _model(server: Server, state: Resumption) -> AbstractContextManager[Any]:
+    """The model that answers in this process; nothing where a server does."""
+    if server.kind == "openai":
+        return nullcontext()
+    offline = importlib.import_module("experiments.llm.offline")  # torch, which servers do not need
+    model: AbstractContextManager[Any] = offline.Offline(server, state)
+    return model
+
+
+def _given(problems: Iterable[Problem], operation: str) -> Iterator[Candidate]:
+    paths: Counter[bytes] = Counter()
+    for row in problems:
+        query = blake2b(row.query.encode(), digest_size=16).digest()
+        yield Candidate(row.row_id, row.source_id, operation, paths[query], row.query, row.response)
         paths[query] += 1
 
 

@@ -38,7 +38,8 @@ WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
 # These can be paused; records have nothing to save and come to their end.
 RESUMABLE = WITH_TORCH | {"pool"}
 WITH_PLACES = frozenset({"pool", "base", "completions", "record"})
-TRAINED = frozenset({"base", "checkpoint"})  # these want the memory of an engine for themselves
+# These want the memory of an engine for themselves, a pool for the model that writes it.
+WITHOUT_ENGINE = frozenset({"pool", "base", "checkpoint"})
 
 # By name, as the modules that define some of these take seconds to import.
 REFUSED = frozenset({"Refused", "TooLongError"})
@@ -144,7 +145,7 @@ def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Eve
 
 def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event, held: Held) -> Any:
     kind = request["kind"]
-    if kind in TRAINED:
+    if kind in WITHOUT_ENGINE:
         held.end()
     if kind in WITH_TORCH and "torch" not in sys.modules:
         _named("experiments.compute", "settle")()

@@ -3,9 +3,9 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -43,6 +43,58 @@ class Problems:
         return f"{self.counted} {self.numbers[index]} of {self.name}"
 
 
+class Problem(NamedTuple):
+    """A row of a source. `named` is what its table calls the seed problem, where it says so."""
+
+    query: str
+    response: str
+    named: str | None
+    number: int
+
+    @property
+    def row_id(self) -> str:
+        """The hash of query and response."""
+        return row_id(self.query, self.response)
+
+    @property
+    def source_id(self) -> str:
+        """The name of the seed problem, or the hash of the query."""
+        return query_id(self.query) if self.named is None else self.named
+
+
+class Stream:
+    """The rows of a table one by one, in memory one stretch at a time.
+
+    Once they are all drawn, `digest` is that of their content. Drawing raises Refused with file, line and
+    remedy for what cannot be read, and where nothing is left.
+    """
+
+    def __init__(self, source: TableSource) -> None:
+        self._source, self._table = source, tables.open_table(source)
+        self._content = hashlib.sha256()
+        self.name, self.counted = self._table.name, self._table.counted
+
+    @property
+    def digest(self) -> str:
+        """Of the values alone, row by row: the same for the same rows in JSONL, in Parquet and on the hub."""
+        return self._content.hexdigest()
+
+    def __iter__(self) -> Iterator[Problem]:
+        rule, n_rows, n_chosen = _Choice(self._source), 0, 0
+        for stretch in self._table.stretches:
+            n_rows += len(stretch.numbers)
+            for problem in rule.chosen(stretch):
+                n_chosen += 1
+                self._content.update(_canonical(problem[: 2 if problem.named is None else 3]) + b"\n")
+                yield problem
+        if not n_rows:
+            raise Refused(f"{self.name} holds no rows; name a file that does")
+        if not n_chosen:
+            raise Refused(
+                f"none of the {n_rows} rows of {self.name} matches {self._source.where}; change `where`"
+            )
+
+
 def inspect(source: Mapping[str, Any], answer: AnswerRule | None) -> dict[str, Any]:
     """Digest and number of rows of a source, after every row was parsed.
 
@@ -50,7 +102,12 @@ def inspect(source: Mapping[str, Any], answer: AnswerRule | None) -> dict[str, A
     and no item may occur twice. Raises Refused for what cannot be read, and for what a benchmark must not
     hold.
     """
-    problems = read(_SOURCE.validate_python(source))
+    place = _SOURCE.validate_python(source)
+    if answer is None and isinstance(place, TableSource):
+        stream = Stream(place)
+        n_rows = sum(1 for _ in stream)
+        return {"digest": stream.digest, "n_rows": n_rows}
+    problems = read(place)
     if answer is not None:
         _check_benchmark(problems, answer)
     return {"digest": problems.digest, "n_rows": len(problems)}
@@ -62,13 +119,24 @@ def read_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Problem
     Raises Refused where the content is no longer what was hashed.
     """
     problems = read(located(hashed, places))
-    if hashed["kind"] == "table" and problems.digest != hashed["digest"]:
-        raise Refused(
-            f"{problems.name} has changed since the study was planned: its digest was "
-            f"{hashed['digest'][:12]} and is {problems.digest[:12]} now; "
-            "run the study again to plan with the new content"
-        )
+    if hashed["kind"] == "table":
+        _check_digest(hashed, problems)
     return problems
+
+
+def stream_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Iterator[Problem]:
+    """The rows of a source as it stands in a spec, one by one; refused at the end if it has changed.
+
+    Raises what `Stream` raises.
+    """
+    source = located(hashed, places)
+    if isinstance(source, SymbolicSource):
+        for number, item in enumerate(world.items(source), 1):
+            yield Problem(item.query, item.response, item.source_id, number)
+        return
+    stream = Stream(source)
+    yield from stream
+    _check_digest(hashed, stream)
 
 
 def located(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Source:
@@ -105,42 +173,51 @@ def _symbolic(source: SymbolicSource) -> Problems:
 
 
 def _table(source: TableSource) -> Problems:
-    content = tables.read(source)
-    if not content.numbers:
-        raise Refused(f"{content.name} holds no rows; name a file that does")
-    ids = list(map(row_id, _queries(source.query, content), content.columns[source.response]))
-    chosen = _chosen(source, content, ids)
-
-    def of(column: Sequence[str]) -> list[str]:
-        return [column[index] for index in chosen]
-
-    queries, responses = of(_queries(source.query, content)), of(content.columns[source.response])
-    sources = None if source.source is None else of(content.columns[source.source])
+    stream = Stream(source)
+    rows = list(stream)
     return Problems(
-        name=content.name,
-        digest=_content_digest([queries, responses] if sources is None else [queries, responses, sources]),
-        row_ids=of(ids),
-        source_ids=list(map(query_id, queries)) if sources is None else sources,
-        queries=queries,
-        responses=responses,
-        numbers=[content.numbers[index] for index in chosen],
-        counted=content.counted,
+        name=stream.name,
+        digest=stream.digest,
+        row_ids=[row.row_id for row in rows],
+        source_ids=[row.source_id for row in rows],
+        queries=[row.query for row in rows],
+        responses=[row.response for row in rows],
+        numbers=[row.number for row in rows],
+        counted=stream.counted,
     )
 
 
-def _chosen(source: TableSource, content: tables.Content, ids: Sequence[str]) -> list[int]:
-    """The rows that match every pattern of `where`, and of equal ones the first if they must be distinct."""
-    chosen = list(range(len(ids)))
-    for column, pattern in source.where.items():
-        try:
-            matches = re.compile(pattern).fullmatch
-        except re.error as error:
-            raise Refused(f"where.{column}={pattern!r} is no regular expression: {error}") from error
-        chosen = [index for index in chosen if matches(content.columns[column][index])]
-    if not chosen:
-        raise Refused(f"none of the {len(ids)} rows of {content.name} matches {source.where}; change `where`")
-    first = {ids[index]: index for index in reversed(chosen)}
-    return [index for index in chosen if first[ids[index]] == index] if source.distinct else chosen
+class _Choice:
+    """Rows that match every pattern of `where`, and of equal ones the first if they must be distinct."""
+
+    def __init__(self, source: TableSource) -> None:
+        self._source = source
+        self._seen: set[bytes] = set()
+        self._patterns: dict[str, re.Pattern[str]] = {}
+        for column, pattern in source.where.items():
+            try:
+                self._patterns[column] = re.compile(pattern)
+            except re.error as error:
+                raise Refused(f"where.{column}={pattern!r} is no regular expression: {error}") from error
+
+    def chosen(self, stretch: tables.Content) -> Iterator[Problem]:
+        """Those of a stretch."""
+        columns = stretch.columns
+        names = None if self._source.source is None else columns[self._source.source]
+        queries, responses = _queries(self._source.query, stretch), columns[self._source.response]
+        for index, number in enumerate(stretch.numbers):
+            if all(one.fullmatch(columns[name][index]) for name, one in self._patterns.items()):
+                problem = Problem(
+                    queries[index], responses[index], None if names is None else names[index], number
+                )
+                if not self._source.distinct or self._is_new(problem):
+                    yield problem
+
+    def _is_new(self, problem: Problem) -> bool:
+        identity = bytes.fromhex(problem.row_id)
+        new = identity not in self._seen
+        self._seen.add(identity)
+        return new
 
 
 def _queries(query: str, content: tables.Content) -> Sequence[str]:
@@ -162,12 +239,13 @@ def _check_benchmark(problems: Problems, rule: AnswerRule) -> None:
             )
 
 
-def _content_digest(columns: Sequence[Sequence[str]]) -> str:
-    """Of the values alone, row by row: the same for the same rows in JSONL, in Parquet and on the hub."""
-    digest = hashlib.sha256()
-    for row in zip(*columns, strict=True):
-        digest.update(_canonical(row) + b"\n")
-    return digest.hexdigest()
+def _check_digest(hashed: Mapping[str, Any], found: Problems | Stream) -> None:
+    if found.digest != hashed["digest"]:
+        raise Refused(
+            f"{found.name} has changed since the study was planned: its digest was "
+            f"{hashed['digest'][:12]} and is {found.digest[:12]} now; "
+            "run the study again to plan with the new content"
+        )
 
 
 def _canonical(value: Any) -> bytes:

@@ -16,7 +16,7 @@ Nothing here is drawn at random, and `train_seed` does not come in.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,19 @@ Unit = Literal["examples", "queries"]
 Integers = npt.NDArray[np.int64]
 
 TEXTS = ["row_id", "source_id", "query", "response"]
+
+
+class Rows(Protocol):
+    """The columns of a pool: a table, or a file of which only what is asked for is read."""
+
+    def __getitem__(self, name: str, /) -> pa.ChunkedArray:
+        """One column."""
+
+    def select(self, names: Sequence[str], /) -> Self:
+        """These columns alone."""
+
+    def take(self, indices: pa.Array, /) -> pa.Table:
+        """The rows at these places, in this order."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +62,7 @@ class Nested:
         return self.indices[: self.ends[n_units - 1]] if n_units else self.indices[:0]
 
 
-def select(pool: pa.Table, seed: pa.Table | None, subset: Mapping[str, Any]) -> pa.Table:
+def select(pool: Rows, seed: Rows | None, subset: Mapping[str, Any]) -> pa.Table:
     """The rows that a cell is trained on: `position, row_id, source_id, role, query, response`.
 
     `subset` is {"n", "unit", "order", "seed"}: the first n examples or queries of the pool (role `pool`),
@@ -74,7 +87,7 @@ def select(pool: pa.Table, seed: pa.Table | None, subset: Mapping[str, Any]) -> 
     return table.add_column(0, "position", pa.array(range(len(table)), pa.int64()))
 
 
-def nested(pool: pa.Table, order: Order, unit: Unit, subset_seed: int) -> Nested:
+def nested(pool: Rows, order: Order, unit: Unit, subset_seed: int) -> Nested:
     """The whole pool in nested order.
 
     With unit `queries` the order is one of queries, each followed at once by all its rows; a query that two
@@ -131,6 +144,6 @@ def _hashes(purpose: str, subset_seed: int, texts: Iterable[str]) -> npt.NDArray
     return np.frombuffer(bytes(digests), dtype=">u8").reshape(-1, 2).T.astype(np.uint64)
 
 
-def _with_role(rows: pa.Table, indices: Integers, role: str) -> pa.Table:
+def _with_role(rows: Rows, indices: Integers, role: str) -> pa.Table:
     table = rows.select(TEXTS).take(pa.array(indices))
     return table.add_column(2, "role", pa.array([role] * len(table), pa.string()))

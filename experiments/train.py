@@ -13,6 +13,7 @@ from experiments.encode import Text, encode
 from experiments.how import AS_IT_IS, How
 from experiments.keeper import Keeper
 from experiments.loop import Recipe, fit
+from experiments.poolrows import PoolRows
 from experiments.resume import Progress, Resumption
 from experiments.start import start
 from experiments.state import identity
@@ -92,8 +93,8 @@ def _recipe(train: Train, batches: ShuffledBatches) -> Recipe:
 
 
 def _subset(spec: dict[str, Any], inputs: dict[str, Path]) -> pa.Table:
-    pool = pq.read_table(inputs["pool"] / "pool.parquet")
-    seed = pq.read_table(inputs["seed"] / "pool.parquet") if "seed" in inputs else None
+    pool = PoolRows(inputs["pool"] / "pool.parquet")
+    seed = PoolRows(inputs["seed"] / "pool.parquet") if "seed" in inputs else None
     return select(pool, seed, spec["subset"])
 
 
