@@ -15,13 +15,7 @@ ASKING = sorted(
 )
 
 
-def choice(group: str, path: Path):
-    """What is there for real models is planned as well by slow tests (test_plan_models)."""
-    real = "kind: pretrained" in path.read_text() or path.stem.startswith("mugglemath")
-    return pytest.param(group, path.stem, marks=[pytest.mark.slow] if real else [])
-
-
-CHOICES = [choice(group, path) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 
 
 def composed(*arguments):
@@ -37,6 +31,7 @@ def composed(*arguments):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_is_a_grid_of_cells_with_settings(name):
     [(cells, settings), grid] = composed(f"experiment={name}")
@@ -48,6 +43,7 @@ def test_every_experiment_is_a_grid_of_cells_with_settings(name):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_makes_a_cell(group, name):
     value = f"[{name}]" if group == "evaluate" else name

@@ -80,6 +80,7 @@ def test_percent_gives_the_same_forecast_as_fractions(fit):
     assert one["law"] == other["law"]
 
 
+@pytest.mark.slow
 def test_shuffled_rows_give_the_same_fits(fit):
     options = ("--by", "g", "--law", "auto", "--predict", "1e4", "--json")
     table = rows(3)
@@ -150,6 +151,7 @@ def test_the_bootstrap_replaces_the_intervals_of_parameters(fit):
     assert one["low"] != other["low"]
 
 
+@pytest.mark.slow
 def test_without_json_there_is_a_table_of_laws_and_forecasts(fit):
     code, out, _ = fit(rows(2), "--by", "g", "--law", "auto", "--predict", "8192", "--reach", "0.7")
     assert code == 0

@@ -41,6 +41,7 @@ def run(monkeypatch, capsys, *arguments):
 OPTIONS = ("--amount", "n", "--value", "acc")
 
 
+@pytest.mark.slow
 def test_fit_prints_the_contract_and_nothing_else_from_the_shell(table):
     command = [
         sys.executable,
@@ -127,6 +128,7 @@ def test_one_group_with_a_single_amount_says_so_beside_the_others(monkeypatch, c
     assert "all runs have one amount: loglinear needs at least 2" in small["warnings"]
 
 
+@pytest.mark.slow
 def test_fit_draws_the_curves_in_the_format_of_the_name(monkeypatch, capsys, table, tmp_path):
     arguments = ("fit", table, *OPTIONS, "--by", "model", "--seed", "seed", "--column", "single")
     for name, start in {"curves.pdf": b"%PDF", "curves.png": b"\x89PNG", "curves.pgf": b"% "}.items():
@@ -179,6 +181,7 @@ def test_a_folder_without_a_plan_is_refused(monkeypatch, capsys, tmp_path):
     assert "holds no plans/<n>.json" in err
 
 
+@pytest.mark.slow
 def test_a_thousand_groups_take_a_second(monkeypatch, capsys, tmp_path):
     generator = np.random.default_rng(1)
     grid = pd.MultiIndex.from_product(

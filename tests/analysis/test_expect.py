@@ -42,6 +42,7 @@ def test_one_amount_has_no_expectation():
     assert found.designs[0].half_width is None
 
 
+@pytest.mark.slow
 def test_it_is_asked_in_json_and_answers_in_json():
     command = [sys.executable, "-m", "analysis.expect"]
     question = planned(n_items=600).model_dump_json()
@@ -49,6 +50,7 @@ def test_it_is_asked_in_json_and_answers_in_json():
     assert json.loads(ended.stdout)["designs"][0]["smallest_difference"] > 0
 
 
+@pytest.mark.slow
 def test_what_is_no_question_is_refused():
     command = [sys.executable, "-m", "analysis.expect"]
     ended = subprocess.run(command, input="{}", capture_output=True, text=True, cwd=ROOT)

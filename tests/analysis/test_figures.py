@@ -90,6 +90,7 @@ def test_no_label_covers_another_or_leaves_the_figure(studies, study, column):
         assert boxes(figure), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", Column)
 def test_a_figure_is_exactly_as_wide_as_its_column(studies, column):
     for name, figure in drawings(studies["three strategies"], column).items():
@@ -98,6 +99,7 @@ def test_a_figure_is_exactly_as_wide_as_its_column(studies, column):
     assert [float(width) for width in box] == [72 * WIDTHS[column]]
 
 
+@pytest.mark.slow
 def test_fonts_are_embedded_as_outlines_that_printers_take(studies):
     pdf = rendered(figures.scaling(study_panels(studies["three strategies"]), Column.SINGLE), "pdf")
     assert b"/FontFile2" in pdf  # TrueType, type 42
@@ -137,6 +139,7 @@ def test_latex_sets_the_pgf_of_hostile_names_at_the_width_of_the_column(studies,
     assert width == pytest.approx(6.75 * 72.27, abs=0.1)
 
 
+@pytest.mark.slow
 def test_bars_stand_at_amounts_that_all_strategies_have(tmp_path):
     study = ToyStudy(missing=lambda axes: axes["strategy"] == "numbers" and axes["amount"] == 512)
     panels = study_panels(results_of(read_study(study.write(tmp_path))))

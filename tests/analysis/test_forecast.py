@@ -49,6 +49,7 @@ def test_exact_losses_are_forecast_exactly(name):
     assert [one.estimate for one in choice.at(ahead)] == pytest.approx(formula(ahead, **parameters), rel=1e-8)
 
 
+@pytest.mark.slow
 def test_a_straight_line_in_logarithms_is_a_power_law_without_asymptote():
     choice = choice_of(8 * AMOUNTS**-0.2, metric=LOSS)
     assert choice.candidate.law.id == "power"
@@ -103,6 +104,7 @@ def test_whatever_was_measured_forecasts_are_numbers_within_range_and_interval(v
         assert one.low is None or one.low <= one.estimate <= one.high
 
 
+@pytest.mark.slow
 def test_a_group_is_forecast_the_same_alone_and_among_others():
     groups = noisy("power", 5)
     together = choose(groups, ACCURACY)
@@ -116,6 +118,7 @@ def test_a_last_value_off_by_luck_does_not_make_a_take_off():
     assert abs(choice_of(values, AMOUNTS[:6]).at(AMOUNTS[5:6] * 8)[0].estimate - 49.5) < 4
 
 
+@pytest.mark.slow
 def test_a_line_is_forecast_nearly_as_well_as_by_a_line():
     formula, parameters = ACCURACY_LAWS["loglinear"]
     ahead = AMOUNTS[5:6] * 4
@@ -204,6 +207,7 @@ def test_ten_thousand_amounts_are_forecast(name):
     assert ahead.low < formula(np.array([2 * AMOUNTS[-1]]), **parameters)[0] < ahead.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(len(AMOUNTS)))
 def test_at_a_measured_amount_the_forecast_lies_near_what_was_measured(place):
     """Flat, then steep: lines through the last amounts miss the first ones by far."""

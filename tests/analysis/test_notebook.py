@@ -91,6 +91,7 @@ def test_values_of_a_column_are_compared_and_their_equivalence_is_drawn():
     assert isinstance(fits.figure("equivalence"), Figure)
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_matplotlib_figure_of_the_width_asked_for():
     fits = fitted()
     assert {"scaling", "slopes", "residuals", "bars"} <= set(fits.figures)
@@ -129,6 +130,7 @@ def test_a_study_is_loaded_as_its_report_has_it(tmp_path):
     assert not (tmp_path / "studies" / "toy" / "report").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published points are not beside this repository")
 def test_the_worked_example_runs_as_it_is_printed(tmp_path, monkeypatch):
     example = PAGE.read_text().split("## A study of ours")[0]

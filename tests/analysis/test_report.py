@@ -16,6 +16,8 @@ from analysis.words import answers
 from orchestrator.refusal import Refused
 from tests.analysis.toy import PROVENANCE, ToyStudy, line
 
+pytestmark = pytest.mark.slow
+
 FILES = {"index.html", "results.csv", "results.parquet", "summary.json", "figures", "tables"}
 FIGURES = ("scaling", "slopes", "residuals", "holdout", "bars", "domains", "equivalence", "components")
 # One is enough where a test is not about figures.
@@ -125,7 +127,6 @@ def test_every_mean_fit_and_run_leads_to_records_that_the_page_lists(written):
     assert all(f"../../../artifacts/record/{key}/" in page for key in keys)
 
 
-@pytest.mark.slow
 def test_the_same_study_gives_the_same_bytes(written, tmp_path):
     again = report(ToyStudy().write(tmp_path), SVG).page.parent
     names = [path.relative_to(again) for path in again.rglob("*") if path.is_file()]
@@ -134,7 +135,6 @@ def test_the_same_study_gives_the_same_bytes(written, tmp_path):
         assert (again / name).read_bytes() == (written.page.parent / name).read_bytes(), name
 
 
-@pytest.mark.slow
 def test_missing_cells_are_listed_and_never_zero(tmp_path):
     study = ToyStudy(missing=lambda axes: axes["amount"] == 512 and axes["subset_seed"] == 1)
     written = report(study.write(tmp_path), SVG)
@@ -250,7 +250,6 @@ def test_mixed_code_and_software_are_flagged_and_hosts_are_not(tmp_path):
     assert "host" not in mixtures
 
 
-@pytest.mark.slow
 def test_whatever_was_typed_is_escaped(tmp_path):
     names = {"strategies": ("queries", "$x$_" + HOSTILE), "models": (HOSTILE, "_m$")}
     hostile = ToyStudy(
@@ -262,7 +261,6 @@ def test_whatever_was_typed_is_escaped(tmp_path):
     assert page.count("&lt;script&gt;") > 10
 
 
-@pytest.mark.slow
 def test_names_in_a_script_the_font_lacks_do_not_stop_the_report(tmp_path):
     written = report(
         ToyStudy(strategies=("数学", "responses"), compare=("数学", "responses")).write(tmp_path)
@@ -270,7 +268,6 @@ def test_names_in_a_script_the_font_lacks_do_not_stop_the_report(tmp_path):
     assert "数学" in read(written)
 
 
-@pytest.mark.slow
 def test_more_strategies_than_colours_are_still_drawn(tmp_path):
     written = report(ToyStudy(strategies=[f"s{i}" for i in range(8)], compare=()).write(tmp_path), SVG)
     assert len(written.summary["fits"]) == 16

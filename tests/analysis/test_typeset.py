@@ -129,6 +129,7 @@ def test_the_checklist_answers_every_point(files):
     assert not [point for point, answer in points.items() if "not stated" in answer]
 
 
+@pytest.mark.slow
 def test_compute_is_gpu_hours_where_gpus_were_used(tmp_path):
     study = ToyStudy(provenance=lambda number: {"seconds": 10.0, "gpu_seconds": 3600.0})
     found = results_of(read_study(study.write(tmp_path)))

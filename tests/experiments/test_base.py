@@ -10,6 +10,7 @@ from orchestrator.refusal import Refused
 from tests.experiments.training import MODEL, base_spec, made_base, source, weights, write_pool
 
 
+@pytest.mark.slow
 def test_a_base_tells_what_it_read(tmp_path: Path) -> None:
     summary = made_base({}, tmp_path, base_spec())
     loaded = models.load(tmp_path)

@@ -36,6 +36,7 @@ def geometry(n_texts: int, seed: int) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_texts_of_one_kind_cannot_be_told_apart_and_those_of_two_can() -> None:
     pool, near, far = shop(200, 0), shop(150, 1), geometry(150, 2)
     features = Words([*pool, *near, *far])

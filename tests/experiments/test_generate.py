@@ -108,6 +108,7 @@ def greedy(engine: Transformers, prompts: Sequence[list[int]]) -> list[tuple[lis
     return [(answer.tokens, answer.ended) for [answer] in found]
 
 
+@pytest.mark.slow
 def test_a_batch_answers_as_one_prompt_alone_does(
     weights: Path, pairs: Sequence[tuple[list[int], list[int]]]
 ) -> None:

@@ -114,6 +114,7 @@ def test_evil_completions_are_graded_at_once(evil: str) -> None:
     assert time.process_time() - begun < 4
 
 
+@pytest.mark.slow
 def test_progress_is_told_up_to_the_last() -> None:
     told: list[int] = []
     [square] = references("math", ["(x+1)^2"])

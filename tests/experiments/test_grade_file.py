@@ -33,6 +33,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_with_json_the_same_lines_come_back_with_their_grades(file: Path) -> None:
     ran = graded(file, "--json")
     assert ran.returncode == 0
@@ -43,6 +44,7 @@ def test_with_json_the_same_lines_come_back_with_their_grades(file: Path) -> Non
     assert "1 of 4 correct" in ran.stderr
 
 
+@pytest.mark.slow
 def test_without_json_there_is_a_summary(file: Path) -> None:
     ran = graded(file)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -50,6 +52,7 @@ def test_without_json_there_is_a_summary(file: Path) -> None:
     assert "truncated" in ran.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -67,6 +70,7 @@ def test_a_malformed_line_ends_it_before_any_output(file: Path, line: str, sente
     assert len(ran.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
     ran = graded(tmp_path / "empty.jsonl")
@@ -104,6 +108,7 @@ def test_latex_is_graded_by_its_meaning(tmp_path: Path, benchmark: str) -> None:
     assert "0 to the letter; that and the grader agree on 25.0%" in ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "benchmark", "sentence"),
     [
@@ -125,6 +130,7 @@ def test_what_cannot_be_asked_is_refused(
     assert sentence in ran.stderr
 
 
+@pytest.mark.slow
 def test_numbers_are_graded_without_loading_any_algebra() -> None:
     code = "import sys, experiments.record, experiments.grade_file; print([*sys.modules])"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -222,6 +222,7 @@ def test_a_megabyte_of_anything_is_graded_at_once(bomb: str) -> None:
     assert time.process_time() - begun < 6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GSM8K.is_dir(), reason="needs the GSM8K files")
 def test_every_reference_of_gsm8k_is_its_own_answer() -> None:
     for split in ("train", "test"):

@@ -45,6 +45,7 @@ def test_every_row_says_how_it_came_about(tmp_path: Path) -> None:
     assert size(job.spec, job.places) == {"n_rows": 24, "n_sources": 6, "n_queries": 12}
 
 
+@pytest.mark.slow
 def test_a_server_that_misbehaves_leads_to_the_same_pool(tmp_path: Path) -> None:
     moods = [429, 500, "half", "no json", "no choice"]
     for name in ("good", "bad"):
@@ -57,6 +58,7 @@ def test_a_server_that_misbehaves_leads_to_the_same_pool(tmp_path: Path) -> None
     assert good == bad
 
 
+@pytest.mark.slow
 def test_a_slow_answer_is_waited_for_only_so_long(tmp_path: Path) -> None:
     with chatty(say, lambda count: "slow" if count == 1 else "answer") as server:
         summary, _ = Job(tmp_path, server.url, {"concurrency": 36}).make()

@@ -87,6 +87,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(learner: Learner) -> None:
         learner.fit(RECIPE)
 
 
+@pytest.mark.slow
 def test_a_loss_that_stays_far_above_its_beginning_stops_with_a_cause(learner: Learner) -> None:
     learner.fit(replace(RECIPE, n_steps=150, learning_rate=1e-3, warmup_share=1.0))
     with pytest.raises(DivergedError, match=r"loss diverged: .* at step \d+ of 400.*lower train"):

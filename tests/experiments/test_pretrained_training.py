@@ -128,6 +128,7 @@ def test_merged_adapters_answer_as_adapters_do(
     assert type(merged).__name__ == type(pretrained.load(bases[kind], "float32", "sdpa")).__name__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "adapters"), [("gpt2", None), ("llama", LORA), ("qwen2", LORA)])
 def test_a_training_interrupted_again_and_again_ends_with_the_same_bytes(
     kind: str, adapters: Any, bases: dict[str, Path], pool: Path, tmp_path: Path
@@ -144,6 +145,7 @@ def test_a_training_interrupted_again_and_again_ends_with_the_same_bytes(
     assert same_files(tmp_path / "made", tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_dropout_follows_the_training_seed(bases: dict[str, Path], pool: Path, tmp_path: Path) -> None:
     for name, seed, dropout in (("one", 0, 0.2), ("same", 0, 0.2), ("none", 0, 0.0)):
         made_from = {**spec(lora={**LORA, "dropout": dropout}), "train_seed": seed}

@@ -66,6 +66,7 @@ def recorded(
     return summary, pq.read_table(folder / "items.parquet").to_pylist()
 
 
+@pytest.mark.slow
 def test_a_record_of_several_samples_counts_every_answer(tmp_path: Path) -> None:
     summary, items = recorded(tmp_path, ANSWERS)
     reasons = [item["reason"] for item in items]
@@ -85,6 +86,7 @@ def test_a_record_of_several_samples_counts_every_answer(tmp_path: Path) -> None
     assert (summary["nll_sum"], summary["n_reference_tokens"], summary["nll_per_token"]) == (6.0, 12, 0.5)
 
 
+@pytest.mark.slow
 def test_older_completions_have_one_sample_and_no_proof_of_their_weights(tmp_path: Path) -> None:
     summary, items = recorded(tmp_path, [samples[:1] for samples in ANSWERS], drop=("sample",))
     assert (summary["n_items"], summary["n_samples"], summary["n_correct"]) == (2, 1, 2)

@@ -16,6 +16,8 @@ from experiments.resume import Paused, Resumption
 from tests.experiments.interrupting import AfterLooks, DeathAfterLooks, interrupted, same_files
 from tests.experiments.training import base_spec, checkpoint_spec, made, made_base
 
+pytestmark = pytest.mark.slow
+
 N_STEPS = 8
 ALWAYS = 1e-9  # seconds between saves: as often as their share of the time allows
 Interruptions = list[tuple[type[AfterLooks], int]]

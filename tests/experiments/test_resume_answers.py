@@ -14,6 +14,8 @@ from experiments.resume import Paused, Resumption
 from tests.experiments.interrupting import AfterLooks, DeathAfterLooks, Died, interrupted, same_files
 from tests.experiments.training import MODEL, beside, quiet, source
 
+pytestmark = pytest.mark.slow
+
 N_ITEMS, N_BATCHES = 320, 13  # three batches of answers, ten of likelihoods
 SPEC: dict[str, Any] = {
     "version": 1,

@@ -103,6 +103,7 @@ def test_versions_are_told(server: Server) -> None:
     assert set(answer) == {"pool", "base", "checkpoint", "completions", "record", "grader"}
 
 
+@pytest.mark.slow
 def test_questions_are_answered_in_turn(server: Server, tmp_path: Path) -> None:
     assert server.ask(ask="inspect", source=GIVEN, answer="gsm8k")["result"]["n_rows"] == 12
     size = server.ask(ask="size", spec=POOL, places={})["result"]

@@ -54,6 +54,7 @@ def test_the_seed_set_may_ride_along(inputs: dict[str, Path], tmp_path: Path) ->
     assert made(given, tmp_path / "made", checkpoint_spec())["n_rows"] == 16 + 12
 
 
+@pytest.mark.slow
 def test_a_larger_amount_begins_with_the_smaller_one(inputs: dict[str, Path], tmp_path: Path) -> None:
     larger = {**checkpoint_spec(), "subset": {**SUBSET, "n": 32}}
     made(inputs, tmp_path / "few", checkpoint_spec())

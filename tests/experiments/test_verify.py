@@ -179,6 +179,7 @@ def test_the_verb_shows_findings_and_fails_where_there_are_problems(study: Study
     assert "error: " in broken.stderr
 
 
+@pytest.mark.slow
 def test_what_is_no_plan_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[]")
     for name in ("absent.json", "list.json"):

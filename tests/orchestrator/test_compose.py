@@ -127,11 +127,13 @@ def grid_of(folder, *arguments):
     return found[0]
 
 
+@pytest.mark.slow
 def test_seed_moves_both_seeds(folder):
     points = grid_of(folder, "seed=3,4").points
     assert [(point.config["subset_seed"], point.config["train_seed"]) for point in points] == [(3, 3), (4, 4)]
 
 
+@pytest.mark.slow
 def test_parts_that_no_axis_touches_are_one_object(folder):
     points = grid_of(folder, "strategy=queries,numbers", "amount=1,2").points
     assert len({id(point.config["model"]) for point in points}) == 1
@@ -144,6 +146,7 @@ def test_an_axis_that_moves_nothing_is_left_out_with_a_note(folder):
     assert grid.notes == ("axis 'seed' changes nothing in any cell and is left out",)
 
 
+@pytest.mark.slow
 def test_a_point_has_a_place_on_the_axes_of_every_grid(folder):
     grid = grid_of(
         folder,
@@ -157,12 +160,14 @@ def test_a_point_has_a_place_on_the_axes_of_every_grid(folder):
     ]
 
 
+@pytest.mark.slow
 def test_settings_are_those_of_the_study(folder):
     grid = grid_of(folder, "amount=1,2", "cluster.workers=7")
     assert grid.settings["cluster"] == {"workers": 7}
     assert set(grid.settings) == set(compose.SETTINGS_KEYS)
 
 
+@pytest.mark.slow
 def test_composing_writes_nothing_and_leaves_the_process_as_it_was(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = list(sys.argv)
@@ -172,6 +177,7 @@ def test_composing_writes_nothing_and_leaves_the_process_as_it_was(folder, tmp_p
     assert Path.cwd() == tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -220,6 +226,7 @@ def test_cfg_job_shows_one_cell_and_does_no_task(folder, capsys):
 CELL = ["study=toy", "amount=8"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -49,6 +49,7 @@ def red(findings: list[dict[str, str]]) -> list[dict[str, str]]:
     return [finding for finding in findings if finding["verdict"] == "bad"]
 
 
+@pytest.mark.slow
 def test_this_machine_is_green_and_stays_as_it_was(tmp_path):
     outputs = tmp_path / "outputs"
     code, findings = examined(tmp_path, "cluster=local", f"outputs={outputs}")
@@ -79,6 +80,7 @@ def test_data_that_is_not_there_is_a_red_line_and_all_else_is_looked_at(tmp_path
     assert findings[-1]["check"] == "processors"
 
 
+@pytest.mark.slow
 def test_a_study_and_overrides_together_are_refused(tmp_path):
     ran = subprocess.run(
         [sys.executable, "-m", "orchestrator", "doctor", "mini", "cluster=slurm"],

