@@ -131,7 +131,7 @@ def _tokens_for(shape: Shape, row_tokens: float, prompt: str) -> float:
 
 def _completions(completions: Described) -> Cost:
     spec = completions["spec"]
-    n_items, item_tokens = _n_items(spec["source"]), _tokens_of(spec["source"]["kind"])
+    n_items, item_tokens = _n_asked(completions), _tokens_of(spec["source"]["kind"])
     # Half of a row is its prompt; a trained model answers about as long as the references are.
     prompt_tokens = item_tokens / 2
     n_samples = spec.get("sampling", {}).get("n", 1)
@@ -169,7 +169,9 @@ def _n_rows(pool: Described) -> int:
         return int(pool["summary"]["n_rows"])
     if "rows" in strategy:
         return int(strategy["rows"])
-    if strategy["kind"] == "llm":
+    if strategy["kind"] == "mixture":
+        return sum(map(_n_rows, pool["inputs"].values()))
+    if strategy["kind"] in ("llm", "rejection"):
         return n_requests(strategy, _n_seeds(pool))[1]
     source = pool["spec"]["seed"] if strategy["kind"] == "seed" else strategy["source"]
     return int(source.get("n_items", TABLE_ROWS))
@@ -179,7 +181,10 @@ def _row_tokens(pool: Described) -> float:
     if pool.get("summary"):
         return float(pool["summary"]["n_tokens_estimate"] / max(pool["summary"]["n_rows"], 1))
     kind = pool["spec"]["strategy"]["kind"]
-    return _tokens_of(pool["spec"]["seed"]["kind"] if kind == "seed" else kind)
+    if kind == "mixture":
+        parts = pool["inputs"].values()
+        return sum(_n_rows(part) * _row_tokens(part) for part in parts) / max(_n_rows(pool), 1)
+    return _tokens_of(pool["spec"]["seed"]["kind"] if kind in ("seed", "rejection") else kind)
 
 
 def _rows_per_query(pool: Described) -> float:
@@ -194,6 +199,12 @@ def _n_seen(train: Mapping[str, Any], n_rows: float, row_tokens: float) -> float
         budget["unit"]
     ]
     return float(budget["value"] * each)
+
+
+def _n_asked(completions: Described) -> int:
+    """Items of a benchmark, or of the seed problems that the model was trained on."""
+    source, pool = completions["spec"]["source"], completions["inputs"]["weights"]["inputs"].get("pool")
+    return _n_seeds(pool) if pool and pool["spec"]["seed"] == source else _n_items(source)
 
 
 def _n_items(source: Mapping[str, Any]) -> int:

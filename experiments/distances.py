@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -107,8 +107,9 @@ def _sample(texts: Sequence[str], random: np.random.Generator) -> list[str]:
 def _coverage(pool: csr_matrix | Floats, benchmark: csr_matrix | Floats) -> float:
     nearest = np.zeros(benchmark.shape[0])
     for start in range(0, benchmark.shape[0], 256):
-        best: Any = (benchmark[start : start + 256] @ pool.T).max(axis=1)
-        nearest[start : start + 256] = (best.toarray() if issparse(best) else best).ravel()
+        similar: Any = benchmark[start : start + 256] @ pool.T
+        best = similar.max(axis=1)
+        nearest[start : start + 256] = (best.toarray() if hasattr(best, "toarray") else best).ravel()
     return float(nearest.mean())
 
 

@@ -19,8 +19,9 @@ from scipy.stats import spearmanr
 from experiments.distances import Distance, Features, Words, distance, places
 from experiments.poolrows import PoolRows
 from experiments.sources import read_hashed
-from experiments.subset import Nested, Order, Unit, nested
+from experiments.subset import Nested, drawn
 from experiments.verify import read_plan_file
+from orchestrator.identity import canonical
 from orchestrator.refusal import Refused
 
 # Points of one pool or benchmark in the figure; it draws no more of them.
@@ -62,10 +63,10 @@ class _Study:
         if n is None or not path.is_file():
             return []
         subset = self.plan["artifacts"][n]["spec"]["subset"]
-        drawn = _drawn(path, subset["order"], subset["unit"], subset["seed"])
-        if subset["n"] > drawn.size:
+        order = _drawn(path, canonical({**subset, "n": 0}))
+        if subset["n"] > order.size:
             return []  # a model wrote less than was planned for
-        chosen = PoolRows(path, ["query"]).take(pa.array(drawn.prefix(subset["n"])))
+        chosen = PoolRows(path, ["query"]).take(pa.array(order.prefix(subset["n"])))
         return list(dict.fromkeys(chosen["query"].to_pylist()))
 
     def benchmarks(self) -> dict[str, list[str]]:
@@ -92,9 +93,9 @@ class _Study:
 
 
 @lru_cache(maxsize=8)
-def _drawn(pool: Path, order: Order, unit: Unit, subset_seed: int) -> Nested:
+def _drawn(pool: Path, subset: str) -> Nested:
     """Amounts are prefixes: one order serves them all."""
-    return nested(PoolRows(pool), order, unit, subset_seed)
+    return drawn(PoolRows(pool), json.loads(subset))
 
 
 def run(

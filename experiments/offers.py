@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -15,6 +16,7 @@ from experiments import annotated, world
 from experiments.llm.augment import empty_yields, rewritten
 from experiments.llm.collect import Collector
 from experiments.llm.journal import Journal
+from experiments.rejection import right_answers
 from experiments.resume import Resumption
 from experiments.sources import Problem, Problems, located, read_hashed, stream_hashed
 from experiments.text import normalise, row_id
@@ -22,14 +24,15 @@ from orchestrator.refusal import Refused
 from orchestrator.specs import (
     AnnotatedStrategy,
     LlmStrategy,
+    RejectionStrategy,
     SeedStrategy,
     Server,
-    Strategy,
+    Single,
     SymbolicSource,
     SymbolicStrategy,
 )
 
-_STRATEGY: TypeAdapter[Strategy] = TypeAdapter(Strategy)
+_STRATEGY: TypeAdapter[Single] = TypeAdapter(Single)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Offer:
     `provenance` has for each row, by its id, how a model came to write it.
     """
 
-    strategy: Strategy
+    strategy: Single
     rows: Iterator[Candidate]
     notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -66,6 +69,7 @@ class Making:
     benchmarks: Sequence[Problems]
     resumption: Resumption
     progress: Callable[[float, str], None]
+    inputs: Mapping[str, Path]
 
     @property
     def seed(self) -> Problems:
@@ -90,12 +94,14 @@ def offer(making: Making) -> Offer:
         return Offer(strategy, rows, {"problems": found.problems})
     if isinstance(strategy, LlmStrategy):
         return _written(strategy, making)
+    if isinstance(strategy, RejectionStrategy):
+        return _sampled(strategy, making)
     if isinstance(strategy, SeedStrategy):
         return Offer(strategy, _given(stream_hashed(spec["seed"], places), "seed"))
     return Offer(strategy, _given(stream_hashed(spec["strategy"]["source"], places), "table"))
 
 
-def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Strategy:
+def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Single:
     """The strategy as it stands in a spec, where a table is known by its digest and a server not at all."""
     if hashed["kind"] == "table":
         hashed = {**hashed, "source": places[hashed["source"]["digest"]]}
@@ -132,6 +138,19 @@ def _model(server: Server, state: Resumption) -> AbstractContextManager[Any]:
     offline = importlib.import_module("experiments.llm.offline")  # torch, which servers do not need
     model: AbstractContextManager[Any] = offline.Offline(server, state)
     return model
+
+
+def _sampled(strategy: RejectionStrategy, making: Making) -> Offer:
+    yields = empty_yields()
+    provenance: dict[str, Mapping[str, Any]] = {}
+
+    def rows() -> Iterator[Candidate]:
+        for row in right_answers(strategy, making.seed, making.inputs["completions"], yields):
+            identity = row_id(row.query, row.response)
+            provenance.setdefault(identity, row.provenance)
+            yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
+
+    return Offer(strategy, rows(), {"yield": yields}, provenance)
 
 
 def _given(problems: Iterable[Problem], operation: str) -> Iterator[Candidate]:

@@ -10,7 +10,7 @@ from orchestrator import packing, shapes, slurm, slurm_jobs, triage
 from orchestrator.autopsy import Remains, examine
 from orchestrator.driver import drivers, start_driver
 from orchestrator.files import write_text
-from orchestrator.identity import KINDS, Artifact, Kind, digest
+from orchestrator.identity import Artifact, Kind, digest, inputs_first
 from orchestrator.ledger import State
 from orchestrator.limits import Full, Limits
 from orchestrator.note import Note, stop_file
@@ -167,7 +167,8 @@ class SlurmRun:
         left = self.saved.left(states)
         taken = self.queued.holding.keys() | self.queued.unsure
         missing: dict[str, Artifact] = {}
-        for key, artifact in sorted(left.items(), key=lambda item: KINDS.index(item[1].kind)):
+        for artifact in inputs_first(left.values()):
+            key = artifact.key
             if key in taken or states[key] == State.RUNNING:
                 continue
             if all(

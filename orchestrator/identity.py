@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,6 +26,25 @@ class Artifact:
     def shares_engine(self) -> bool:
         """Whether one engine, which takes long to start, makes many of these where nothing comes between."""
         return self.spec.get("engine") == "vllm"
+
+
+def inputs_first(artifacts: Iterable[Artifact]) -> list[Artifact]:
+    """Each after all of these that it is made from; otherwise by kind, and as they were given.
+
+    Kinds alone do not tell: a pool may be made from other pools, or from what a checkpoint answered.
+    """
+    given = list(artifacts)
+    known = {artifact.key: artifact for artifact in given}
+    rounds: dict[str, int] = {}
+
+    def turn(artifact: Artifact) -> tuple[int, int]:
+        kind = KINDS.index(artifact.kind)
+        if artifact.key not in rounds:
+            before = [turn(known[key]) for key in artifact.inputs.values() if key in known]
+            rounds[artifact.key] = max((n + (of >= kind) for n, of in before), default=0)
+        return rounds[artifact.key], kind
+
+    return sorted(given, key=turn)
 
 
 def canonical(value: Any) -> str:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.identity import KINDS, Artifact
+from orchestrator.identity import Artifact, inputs_first
 from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.shapes import MARGIN, with_time_for
 
@@ -61,7 +61,7 @@ def units(
     """
     home: dict[str, Unit] = {}
     found: list[Unit] = []
-    for artifact in sorted(to_make.values(), key=lambda artifact: KINDS.index(artifact.kind)):
+    for artifact in inputs_first(to_make.values()):
         resources = resources_of(artifact)
         missing = [to_make[key] for key in artifact.inputs.values() if key in to_make]
         unit = _joined(artifact, resources, missing, home)
@@ -122,6 +122,4 @@ def _in_turn(element: Sequence[Artifact]) -> tuple[Artifact, ...]:
     """One after the other, but all weights before what one engine answers for them."""
     if not any(artifact.shares_engine for artifact in element):
         return tuple(element)
-    return tuple(
-        sorted(element, key=lambda artifact: (KINDS.index(artifact.kind), artifact.inputs.get("weights", "")))
-    )
+    return tuple(inputs_first(sorted(element, key=lambda artifact: artifact.inputs.get("weights", ""))))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from orchestrator import amounts, bases
+from orchestrator import amounts, bases, mixing, sampled
 from orchestrator.artifacts import Store
 from orchestrator.cell import Benchmark, Cell
 from orchestrator.facts import Facts
@@ -12,11 +12,10 @@ from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
 from orchestrator.ledger import wanted
 from orchestrator.prompts import text_of
 from orchestrator.refusal import Refused
-from orchestrator.specs import Data, SeedStrategy, Strategy
+from orchestrator.specs import MixtureStrategy, RejectionStrategy, Strategy
 
 T = TypeVar("T")
 SERVER = "server"  # where a model answers, among the places of a pool beside the digests of its data
-SEEDS_ALONE = SeedStrategy(kind="seed", name="seed")
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class Planner:
 
     def _cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
         amounts.parse(cell.amount)
-        pool = self._pool(cell.data, cell.strategy)
-        seed = self._pool(cell.data, SEEDS_ALONE)
+        pool = self._pool(cell, cell.strategy)
+        seed = self._pool(cell, sampled.SEEDS_ALONE)
         base = self._base(cell, seed)
         amount = self._amount(cell, pool, seed)
         if amount:
@@ -81,9 +80,7 @@ class Planner:
         else:
             checkpoint = None
         weights = checkpoint or base
-        made_of = {"weights": weights.key}
-        if checkpoint and cell.train.lora:
-            made_of["base"] = base.key  # adapters are nothing without it
+        made_of = _made_of(cell, checkpoint, base)
         tests = {name: self._evaluation(cell, name, weights, made_of) for name in cell.evaluate.benchmarks}
         return PlannedCell(
             _axes(axes, cell, amount + self._riding(cell, seed)),
@@ -98,7 +95,7 @@ class Planner:
 
     def _amount(self, cell: Cell, pool: Artifact, seed: Artifact) -> int:
         unit = cell.subset.unit
-        if cell.strategy.kind == "llm" and not self.store.has("pool", pool.key):
+        if self._is_unwritten(pool):
             amounts.refuse_share(cell.amount, cell.strategy.name)
         return amounts.resolve(
             cell.amount,
@@ -114,41 +111,83 @@ class Planner:
             return 0
         return self._pool_size(seed, cell.subset.unit)
 
+    def _is_unwritten(self, pool: Artifact) -> bool:
+        """Whether a model has yet to write some of it, so that nobody knows its size."""
+        if self.store.has("pool", pool.key):
+            return False
+        parts = any(map(self._is_unwritten, self._parts(pool).values()))
+        return parts or pool.spec["strategy"]["kind"] in ("llm", "rejection")
+
     def _pool_size(self, pool: Artifact, unit: str) -> int:
-        strategy = pool.spec["strategy"]
+        strategy, name = pool.spec["strategy"], "n_rows" if unit == "examples" else "n_queries"
         if strategy["kind"] in ("symbolic", "annotated") and unit == "examples":
             return int(strategy["rows"])  # the generator gives exactly these, or refuses
 
-        def size() -> dict[str, int]:
+        def size() -> dict[str, Any]:
             if self.store.has("pool", pool.key):
-                summary: dict[str, int] = self.store.manifest("pool", pool.key)["summary"]
+                summary: dict[str, Any] = self.store.manifest("pool", pool.key)["summary"]
                 return summary
+            if strategy["kind"] == "mixture":
+                parts = {part: {name: self._pool_size(of, unit)} for part, of in self._parts(pool).items()}
+                return {"parts": parts}
             return self.facts.pool_size(pool.spec, pool.places)
 
-        sizes = self._once(("size", pool.key), size)
-        return int(sizes["n_rows" if unit == "examples" else "n_queries"])
+        sizes = self._once(("size", pool.key, unit), size)
+        if strategy["kind"] == "mixture":
+            of_parts = {part: int(known[name]) for part, known in sizes["parts"].items()}
+            return sum(mixing.reach(of_parts, strategy["weights"]).values())
+        return int(sizes[name])
 
-    def _pool(self, data: Data, strategy: Strategy) -> Artifact:
+    def _parts(self, pool: Artifact) -> dict[str, Artifact]:
+        """The pools of the parts of a mixture."""
+        keys = mixing.parts(pool.inputs)
+        return {part: self.artifacts[key] for part, key in keys.items()}
+
+    def _pool(self, cell: Cell, strategy: Strategy) -> Artifact:
+        data = cell.data
+
         def derive() -> Artifact:
             seed = self.facts.source(data.seed, None)
             tests = [self.facts.source(source, None) for source in data.decontaminate.values()]
             chosen = strategy.model_dump(mode="json")
             places = {**seed.places, **{d: p for test in tests for d, p in test.places.items()}}
+            inputs: dict[str, str] = {}
             if strategy.kind == "table":
                 table = self.facts.source(strategy.source, None)
                 chosen["source"] = dict(table.identity)
                 places.update(table.places)
             elif strategy.kind == "llm":
                 places[SERVER] = chosen.pop("server")
+            elif isinstance(strategy, RejectionStrategy):
+                inputs = {"completions": self._answers_of_sampled(cell, strategy).key}
+            elif isinstance(strategy, MixtureStrategy):
+                del chosen["parts"]  # which stand among the inputs
+                pools = {part: self._pool(cell, of) for part, of in strategy.parts.items()}
+                inputs = {mixing.role_of(part): pool.key for part, pool in pools.items()}
             spec = {
                 "version": self.facts.versions()["pool"],
                 "seed": dict(seed.identity),
                 "strategy": chosen,
                 "decontaminate": sorted((dict(test.identity) for test in tests), key=canonical),
             }
-            return self._artifact("pool", spec, {}, strategy.name, places)
+            return self._artifact("pool", spec, inputs, strategy.name, places)
 
-        return self._once(("pool", id(data), id(strategy)), derive)
+        asker = (id(cell.model), id(cell.train), id(cell.evaluate), cell.subset.order)
+        place = ("pool", id(data), id(strategy), *(asker if sampled.has_cell(strategy) else ()))
+        return self._once(place, derive)
+
+    def _answers_of_sampled(self, cell: Cell, strategy: RejectionStrategy) -> Artifact:
+        """What the fine-tuned model answers to the seed problems."""
+        tutor = sampled.sampled(cell, strategy)
+        seed = self._pool(tutor, sampled.SEEDS_ALONE)
+        base = self._base(tutor, seed)
+        checkpoint = self._checkpoint(tutor, base, seed, self._pool_size(seed, "examples"), None)
+        source = self.facts.source(cell.data.seed, None)
+        version = self.facts.versions()["completions"]
+        asked = sampled.question(tutor, sampled.wish(cell, strategy), dict(source.identity), version)
+        label = f"{checkpoint.label} on its seed problems"
+        made_of = _made_of(tutor, checkpoint, base)
+        return self._artifact("completions", asked, made_of, label, source.places)
 
     def _base(self, cell: Cell, seed: Artifact) -> Artifact:
         def derive() -> Artifact:
@@ -164,12 +203,7 @@ class Planner:
             "version": self.facts.versions()["checkpoint"],
             "train": self._once(("train", id(cell.train)), lambda: bases.recipe(cell.train)),
             "train_seed": cell.train_seed,
-            "subset": {
-                "n": amount,
-                "unit": cell.subset.unit,
-                "order": cell.subset.order,
-                "seed": cell.subset_seed,
-            },
+            "subset": _subset(cell, amount, pool),
             "prompt": text_of(cell.model.prompt),
             **bases.loading(cell),
         }
@@ -192,21 +226,7 @@ class Planner:
         def derive() -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
             source = self.facts.source(benchmark.source, benchmark.answer)
             versions = self.facts.versions()
-            asked = {
-                "version": versions["completions"],
-                "source": dict(source.identity),
-                "prompt": text_of(benchmark.prompt or cell.model.prompt),
-                "max_new_tokens": benchmark.max_new_tokens,
-                "likelihood": benchmark.likelihood,
-                "engine": cell.evaluate.engine,
-                "dtype": cell.evaluate.dtype,
-                "context": cell.model.context,
-            }
-            # What a greedy study does not say keeps its keys as they were.
-            if benchmark.stop:
-                asked["stop"] = list(benchmark.stop)
-            if cell.evaluate.sampling:
-                asked["sampling"] = cell.evaluate.sampling.model_dump(mode="json")
+            asked = sampled.question(cell, benchmark, dict(source.identity), versions["completions"])
             answers = {
                 "version": versions["record"],
                 "grader": versions["grader"],
@@ -233,6 +253,25 @@ class Planner:
             self._shared[name] = derive()
         value: T = self._shared[name]
         return value
+
+
+def _made_of(cell: Cell, checkpoint: Artifact | None, base: Artifact) -> dict[str, str]:
+    """What answers come from; adapters are nothing without their base."""
+    if checkpoint is None:
+        return {"weights": base.key}
+    return {"weights": checkpoint.key, **({"base": base.key} if cell.train.lora else {})}
+
+
+def _subset(cell: Cell, amount: int, pool: Artifact) -> dict[str, Any]:
+    chosen = {
+        "n": amount,
+        "unit": cell.subset.unit,
+        "order": cell.subset.order,
+        "seed": cell.subset_seed,
+    }
+    if pool.spec["strategy"]["kind"] == "mixture":
+        chosen["weights"] = pool.spec["strategy"]["weights"]
+    return chosen
 
 
 def _axes(axes: Mapping[str, Any], cell: Cell, amount: int) -> dict[str, Any]:

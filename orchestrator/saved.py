@@ -64,7 +64,13 @@ class Saved:
 
     def by_urgency(self, to_make: Mapping[str, Artifact]) -> tuple[str, ...]:
         """Keys, those first that others wait for or that show results; among equals the longest first."""
-        return tuple(sorted(to_make, key=lambda key: (*self._turn(to_make[key]), -self.seconds[key], key)))
+        for_pools = _for_pools(to_make)
+
+        def turn(key: str) -> tuple[Any, ...]:
+            first = key in for_pools
+            return (not first, *self._turn(to_make[key]), -self.seconds[key], key)
+
+        return tuple(sorted(to_make, key=turn))
 
     def _turn(self, artifact: Artifact) -> tuple[int, str, str]:
         """Results as early as they can be, but those of one engine together, when all weights are there."""
@@ -75,3 +81,19 @@ class Saved:
     def cell_states(self, states: Mapping[str, State]) -> list[State]:
         """How far every cell is, in the order of the plan."""
         return [cell_state(cell, states) for cell in self.document["cells"]]
+
+
+def _for_pools(to_make: Mapping[str, Artifact]) -> set[str]:
+    """What pools are still to be made from."""
+    found: set[str] = set()
+
+    def need(artifact: Artifact) -> None:
+        for key in artifact.inputs.values():
+            if key in to_make and key not in found:
+                found.add(key)
+                need(to_make[key])
+
+    for artifact in to_make.values():
+        if artifact.kind == "pool":
+            need(artifact)
+    return found

@@ -21,6 +21,9 @@ class Model(Protocol):
     def ask(self, requests: Sequence[Request], tick: Callable[[], None]) -> list[Answer]:
         """The answers, in order; raises whatever `tick` raises, which is called meanwhile."""
 
+    def most_tokens(self, request: Request) -> tuple[int, int]:
+        """How many tokens it reads for a request, and how many it may write."""
+
 
 @dataclass
 class Collector:
@@ -70,7 +73,7 @@ class Collector:
             for request in todo[place : place + self.server.concurrency]:
                 if self._must_stop(request):
                     break
-                self._under_way = _sum(self._under_way, request.most_tokens)
+                self._under_way = _sum(self._under_way, self._most_tokens(request))
                 batch.append(request)
             self._under_way = (0, 0)
             try:
@@ -121,6 +124,9 @@ class Collector:
         tokens = self._read + self._written
         self.progress(counted.share, f"{counted}, {tokens:,} tokens, ${spent:.2f}")
 
+    def _most_tokens(self, request: Request) -> tuple[int, int]:
+        return request.most_tokens if self.model is None else self.model.most_tokens(request)
+
     def _must_stop(self, request: Request) -> bool:
         if not self._stopped and self.resumption.pause.is_set():
             self._stopped = "paused"
@@ -130,7 +136,7 @@ class Collector:
 
     def _over_budget(self, request: Request) -> str:
         """What to say where this request, on top of what is spent and under way, could break the budget."""
-        total = _sum(_sum((self._read, self._written), self._under_way), request.most_tokens)
+        total = _sum(_sum((self._read, self._written), self._under_way), self._most_tokens(request))
         server = self.server
         kept = "{n} of {total} {what} are answered and kept; raise it and run again"
         if server.budget_tokens is not None and sum(total) > server.budget_tokens:

@@ -10,7 +10,7 @@ from jinja2 import TemplateError
 
 from experiments import hub
 from experiments.compute import settle
-from experiments.inference.engine import Decoding, Engine, Question, batches
+from experiments.inference.engine import Decoding, Engine, Question, Tokens, batches
 from experiments.inference.engines import Wish, engine_for
 from experiments.inference.held import Held
 from experiments.inference.weights import read_weights
@@ -59,15 +59,18 @@ class Offline:
         """
         generator = requests[0].generator
         loaded = self._model(generator)
-        prompts = text_tokens(
-            [_rendered(request, loaded.tokenizer) for request in requests], loaded.tokenizer
-        )
+        prompts = [_prompt(request, loaded.tokenizer) for request in requests]
         room = self._server.offline.context - generator.max_tokens
         fit = [place for place, prompt in enumerate(prompts) if len(prompt) <= room]
         questions = [Question(prompts[place], requests[place].seed) for place in fit]
         found = _answers(loaded, questions, generator, tick)
         answered = {fit[place]: answer for place, answer in found.items()}
         return [answered.get(place, REJECTED) for place in range(len(requests))]
+
+    def most_tokens(self, request: Request) -> tuple[int, int]:
+        """How many tokens are read for a request, and how many may be written."""
+        tokenizer = self._model(request.generator).tokenizer
+        return len(_prompt(request, tokenizer)), request.generator.max_tokens
 
     def proofs(self) -> dict[str, Any]:
         """Which weights answered, by the generator's model: each way that they were held, of all tries."""
@@ -120,8 +123,8 @@ def _folder_of(generator: Generator) -> Path:
         ) from refused
 
 
-def _rendered(request: Request, tokenizer: Any) -> str:
-    """The text of a request by the tokenizer's own template."""
+def _prompt(request: Request, tokenizer: Any) -> Tokens:
+    """A request in tokens, by the template of the tokenizer."""
     try:
         text: str = tokenizer.apply_chat_template(
             request.body["messages"], tokenize=False, add_generation_prompt=True
@@ -131,7 +134,8 @@ def _rendered(request: Request, tokenizer: Any) -> str:
             f"the chat template of '{request.generator.model}' takes no system message ({error}); "
             "choose another model for this strategy"
         ) from error
-    return text
+    [tokens] = text_tokens([text], tokenizer)
+    return tokens
 
 
 def _answers(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import count
 from random import Random
 
-from experiments.world.items import Seed, seeds
+from experiments.world.items import seeds
 from experiments.world.lexicon import Lexicon, generator, lexicon
-from experiments.world.problems import PATHS, Topic, another_unit, draw_response, draw_story, response
+from experiments.world.problems import PATHS, Story, Topic, another_unit, draw_response, draw_story, response
 from orchestrator.specs import Operation, SymbolicSource, SymbolicStrategy
 
 TRIES = 30  # for a row that is new, before a seed problem is passed over this time
@@ -50,9 +50,12 @@ def _new_queries(
                 story = draw_story(topic, known, random)
                 solution = draw_response(story, known, random)
                 if story.query not in forbidden and (story.query, solution) not in pairs:
-                    pairs.add((story.query, solution))
-                    yield Row(given.source_id, operation, paths[story.query], story.query, solution)
-                    paths[story.query] += 1
+                    more = _others(story, solution, known, random) if strategy.paths > 1 else []
+                    new = [each for each in more if (story.query, each) not in pairs]
+                    for each in (solution, *new[: strategy.paths - 1]):
+                        pairs.add((story.query, each))
+                        yield Row(given.source_id, operation, paths[story.query], story.query, each)
+                        paths[story.query] += 1
                     break
         if len(pairs) == n_before:
             return
@@ -73,7 +76,7 @@ def rewritten(
 def _new_paths(strategy: SymbolicStrategy, seed: SymbolicSource, forbidden: frozenset[str]) -> Iterator[Row]:
     known, random = lexicon(seed.world), generator("paths", strategy.generator_seed, seed.world.seed)
     given = [problem for problem in seeds(seed) if problem.story.query not in forbidden]
-    others = [_other_responses(problem, known, random) for problem in given]
+    others = [_others(problem.story, problem.response, known, random) for problem in given]
     for path in count():
         n_left = 0
         for problem, responses in zip(given, others, strict=True):
@@ -84,7 +87,8 @@ def _new_paths(strategy: SymbolicStrategy, seed: SymbolicSource, forbidden: froz
             return
 
 
-def _other_responses(given: Seed, known: Lexicon, random: Random) -> list[str]:
-    every = dict.fromkeys(response(given.story, path, known) for path in PATHS)
-    every.pop(given.response)
+def _others(story: Story, solution: str, known: Lexicon, random: Random) -> list[str]:
+    """All other solutions, in an order that is drawn."""
+    every = dict.fromkeys(response(story, path, known) for path in PATHS)
+    every.pop(solution)
     return random.sample(list(every), len(every))

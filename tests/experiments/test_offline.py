@@ -68,16 +68,17 @@ def test_a_model_in_this_process_writes_the_pool(tmp_path: Path, parrot: Path, k
 def test_a_budget_and_a_pause_keep_what_was_answered_and_go_on_from_there(
     tmp_path: Path, parrot: Path, kind: str
 ) -> None:
-    with pytest.raises(Refused, match=r"budget_tokens=250 allows no more requests: 3 of 6 new queries"):
-        job(tmp_path, parrot, kind, budget_tokens=250, concurrency=2).make("poor")
+    with pytest.raises(Refused, match=r"budget_tokens=350 allows no more requests: [123] of 6 new queries"):
+        job(tmp_path, parrot, kind, budget_tokens=350, concurrency=2).make("poor")
     answered = journal(tmp_path)
-    assert len(answered) == 3
+    spent = sum(line["answer"]["n_read"] + line["answer"]["n_written"] for line in answered)
+    assert 0 < spent <= 350
     paused = Resumption(tmp_path / "state", 60.0)
     paused.pause.set()
-    with pytest.raises(Paused, match="3 of 6 new queries"):
+    with pytest.raises(Paused, match=rf"{len(answered)} of 6 new queries"):
         job(tmp_path, parrot, kind, concurrency=2).make("paused", paused)
     job(tmp_path, parrot, kind, concurrency=2).make()
-    assert journal(tmp_path)[:3] == answered
+    assert journal(tmp_path)[: len(answered)] == answered
     assert len(journal(tmp_path)) == 8
 
 

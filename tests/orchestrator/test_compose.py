@@ -36,7 +36,8 @@ seed: 0
 subset_seed: ${seed}
 train_seed: ${subset_seed}
 subset: {order: rows, home: "${oc.env:HOME}/${study}"}
-model: {size: 8, deep: {size: "${model.size}", list: [1, "${model.size}"]}, of: "${data.name}"}
+model: {size: 8, deep: {size: "${model.size}", up: "${..size}", list: [1, "${model.size}"]},
+  of: "${data.name}"}
 train: {rate: 0.1, twin: "${train.rate}", text: "rate ${train.rate}", decay: null, flag: true}
 """,
     "data/mini.yaml": "{name: mini, path: here, seed: {world: {units: 10, of: '${seed}'}}, also: '${.seed}'}",
