@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -13,13 +14,15 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from experiments import annotated, world
+from experiments.held_out import HeldOut, declared
 from experiments.llm.augment import empty_yields, rewritten
 from experiments.llm.collect import Collector
 from experiments.llm.journal import Journal
 from experiments.rejection import right_answers
 from experiments.resume import Resumption
-from experiments.sources import Problem, Problems, located, read_hashed, stream_hashed
-from experiments.text import normalise, row_id
+from experiments.sources import Problems, located, name_of, read_hashed, stream_hashed
+from experiments.stream import Problem
+from experiments.text import normalise, query_id, row_id
 from orchestrator.refusal import Refused
 from orchestrator.specs import (
     AnnotatedStrategy,
@@ -30,6 +33,7 @@ from orchestrator.specs import (
     Single,
     SymbolicSource,
     SymbolicStrategy,
+    TableStrategy,
 )
 
 _STRATEGY: TypeAdapter[Single] = TypeAdapter(Single)
@@ -71,15 +75,31 @@ class Making:
     progress: Callable[[float, str], None]
     inputs: Mapping[str, Path]
 
-    @property
-    def seed(self) -> Problems:
-        """The seed problems."""
+    @cached_property
+    def given(self) -> Problems:
+        """All seed problems, those that are held out too."""
         return read_hashed(self.spec["seed"], self.places)
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """What no row may be made from."""
+        validation = declared(self.spec)
+        return self.given.held_out(validation) if validation else HeldOut()
+
+    @cached_property
+    def seed(self) -> Problems:
+        """The seed problems that rows are made from."""
+        return self.given.without(self.held_out) if self.held_out.sources else self.given
 
     @property
     def forbidden(self) -> frozenset[str]:
-        """The benchmarks' queries in normal form."""
-        return frozenset(normalise(query) for one in self.benchmarks for query in one.queries)
+        """The queries of benchmarks and of what is held out, in normal form."""
+        asked = {normalise(query) for one in self.benchmarks for query in one.queries}
+        if self.held_out.sources:
+            asked |= {normalise(query) for query in self.given.queries} - set(
+                map(normalise, self.seed.queries)
+            )
+        return frozenset(asked)
 
 
 def offer(making: Making) -> Offer:
@@ -87,7 +107,7 @@ def offer(making: Making) -> Offer:
     spec, places = making.spec, making.places
     strategy = strategy_of(spec["strategy"], places)
     if isinstance(strategy, SymbolicStrategy):
-        return Offer(strategy, _generated(strategy, located(spec["seed"], places), making.forbidden))
+        return Offer(strategy, _generated(strategy, located(spec["seed"], places), making))
     if isinstance(strategy, AnnotatedStrategy):
         found = annotated.Yield()
         rows = _varied(strategy, making.seed, found, making.forbidden)
@@ -97,8 +117,41 @@ def offer(making: Making) -> Offer:
     if isinstance(strategy, RejectionStrategy):
         return _sampled(strategy, making)
     if isinstance(strategy, SeedStrategy):
-        return Offer(strategy, _given(stream_hashed(spec["seed"], places), "seed"))
-    return Offer(strategy, _given(stream_hashed(spec["strategy"]["source"], places), "table"))
+        return Offer(strategy, _given(making.seed.rows(), "seed"))
+    _refuse_without_sources(strategy, making)
+    table = stream_hashed(spec["strategy"]["source"], places)
+    return Offer(strategy, _given(_from_known_sources(table, strategy, making), "table"))
+
+
+def _refuse_without_sources(strategy: TableStrategy, making: Making) -> None:
+    """Where sources are held out, rows must say which source they were made from."""
+    if making.held_out.sources and strategy.source.source is None:
+        raise Refused(
+            f"data.validation holds sources out, but strategy '{strategy.name}' does not say from which "
+            "source each row was made: name the column with strategy.source.source, or set "
+            "data.validation=null"
+        )
+
+
+def _from_known_sources(
+    rows: Iterator[Problem], strategy: TableStrategy, making: Making
+) -> Iterator[Problem]:
+    """The rows; refused at the end if sources are held out and not one of them is known."""
+    if not making.held_out.sources:
+        yield from rows
+        return
+    every = HeldOut(frozenset(making.given.source_ids), frozenset(map(query_id, making.given.queries)))
+    any_known = False
+    for row in rows:
+        any_known = any_known or every.has(row.source_id, row.query)
+        yield row
+    if not any_known:
+        raise Refused(
+            f"no row of {name_of(strategy.source)} names a seed problem in column "
+            f"'{strategy.source.source}' (such as '{making.given.source_ids[0]}', or its query), "
+            "so what is held out could not be taken out: "
+            "name another column, or set data.validation=null"
+        )
 
 
 def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Single:
@@ -161,14 +214,16 @@ def _given(problems: Iterable[Problem], operation: str) -> Iterator[Candidate]:
         paths[query] += 1
 
 
-def _generated(strategy: SymbolicStrategy, seed: Any, forbidden: frozenset[str]) -> Iterator[Candidate]:
+def _generated(strategy: SymbolicStrategy, seed: Any, making: Making) -> Iterator[Candidate]:
     """Exactly as many rows as the strategy promises, all different and none about a benchmark's query."""
     if not isinstance(seed, SymbolicSource):
         raise Refused(
             f"strategy '{strategy.name}' rewrites problems of the symbolic world, but the seed problems "
             "are a table; choose data=mini, or a strategy that reads a table"
         )
-    rows = list(islice(world.augmented(strategy, seed, forbidden), strategy.rows))
+    rows = list(
+        islice(world.augmented(strategy, seed, making.forbidden, making.held_out.sources), strategy.rows)
+    )
     if len(rows) < strategy.rows:
         raise Refused(_too_few(strategy, len(rows), seed.n_items))
     for row in rows:

@@ -94,7 +94,7 @@ def _benchmarks(spec: Mapping[str, Any], places: Mapping[str, Any]) -> list[Prob
 def _made(making: Making, path: Path) -> _Made:
     offered = offer(making)
     filters: Filters = getattr(offered.strategy, "filters", Filters())
-    sieve = Sieve(making.benchmarks, filters)
+    sieve = Sieve(making.benchmarks, filters, making.held_out)
     rows = sieve.kept(offered.rows)
     n_tokens = poolfile.write(path, offered.strategy, rows, lambda n: making.progress(0.5, f"{n} rows"))
     _refuse_nothing(offered, sieve)

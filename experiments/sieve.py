@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from experiments.filters import failing, path_id
+from experiments.held_out import HeldOut
 from experiments.offers import Candidate
 from experiments.sources import Problems
 from experiments.text import normalise, query_id
@@ -19,8 +20,9 @@ class Sieve:
     A row that repeats the one there to the letter is not held.
     """
 
-    def __init__(self, benchmarks: Sequence[Problems], filters: Filters) -> None:
+    def __init__(self, benchmarks: Sequence[Problems], filters: Filters, held_out: HeldOut) -> None:
         self._filters = filters
+        self._held_out = held_out
         self._asked = {normalise(query): one.name for one in benchmarks for query in one.queries}
         self._places: dict[bytes, int] = {}
         self._letters = array("q")  # by place, a hash of the row as it is spelt
@@ -52,6 +54,8 @@ class Sieve:
         query, identity = normalise(row.query), bytes.fromhex(row.row_id)
         if not query or not row.response.strip():
             return "empty"
+        if self._held_out.has(row.source_id, row.query):
+            return "held out"
         if query in self._asked:
             self.hit[self._asked[query]] += 1
             return "benchmark"

@@ -1,21 +1,30 @@
 """Read a source of problems, wherever it lies, into rows that know where they were found."""
 
 import hashlib
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from experiments import tables, world
 from experiments.grading.batch import complaint, reference_of
+from experiments.held_out import HeldOut, chosen
+from experiments.stream import Problem, Stream, canonical_bytes
 from experiments.text import query_id, row_id
 from orchestrator.refusal import Refused
-from orchestrator.specs import AnswerRule, Source, SymbolicSource, TableSource
+from orchestrator.specs import (
+    AnswerRule,
+    GivenSource,
+    HeldOutSource,
+    Source,
+    SymbolicSource,
+    TableSource,
+    Validation,
+)
 
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
+_GIVEN: TypeAdapter[GivenSource] = TypeAdapter(GivenSource)
 
 
 @dataclass(frozen=True)
@@ -38,61 +47,42 @@ class Problems:
     def __len__(self) -> int:
         return len(self.queries)
 
+    def rows(self) -> "Iterator[Problem]":
+        """One by one."""
+        return map(Problem, self.queries, self.responses, self.source_ids, self.numbers)
+
+    def taken(self, indices: Sequence[int], name: str) -> "Problems":
+        """Some of the rows, in their order."""
+
+        def of(column: Sequence[Any]) -> list[Any]:
+            return [column[index] for index in indices]
+
+        return replace(
+            self,
+            name=name,
+            row_ids=of(self.row_ids),
+            source_ids=of(self.source_ids),
+            queries=of(self.queries),
+            responses=of(self.responses),
+            numbers=of(self.numbers),
+        )
+
+    def held_out(self, validation: Validation) -> HeldOut:
+        """Which of the sources are held out, and what they ask."""
+        sources = chosen(self.source_ids, validation)
+        asked = (
+            query for source, query in zip(self.source_ids, self.queries, strict=True) if source in sources
+        )
+        return HeldOut(sources, frozenset(map(query_id, asked)))
+
+    def without(self, held: HeldOut) -> "Problems":
+        """The rows of all other sources."""
+        left = [index for index, source in enumerate(self.source_ids) if source not in held.sources]
+        return self.taken(left, self.name)
+
     def place(self, index: int) -> str:
         """Where a row was found, for people."""
         return f"{self.counted} {self.numbers[index]} of {self.name}"
-
-
-class Problem(NamedTuple):
-    """A row of a source. `named` is what its table calls the seed problem, where it says so."""
-
-    query: str
-    response: str
-    named: str | None
-    number: int
-
-    @property
-    def row_id(self) -> str:
-        """The hash of query and response."""
-        return row_id(self.query, self.response)
-
-    @property
-    def source_id(self) -> str:
-        """The name of the seed problem, or the hash of the query."""
-        return query_id(self.query) if self.named is None else self.named
-
-
-class Stream:
-    """The rows of a table one by one, in memory one stretch at a time.
-
-    Once they are all drawn, `digest` is that of their content. Drawing raises Refused with file, line and
-    remedy for what cannot be read, and where nothing is left.
-    """
-
-    def __init__(self, source: TableSource) -> None:
-        self._source, self._table = source, tables.open_table(source)
-        self._content = hashlib.sha256()
-        self.name, self.counted = self._table.name, self._table.counted
-
-    @property
-    def digest(self) -> str:
-        """Of the values alone, row by row: the same for the same rows in JSONL, in Parquet and on the hub."""
-        return self._content.hexdigest()
-
-    def __iter__(self) -> Iterator[Problem]:
-        rule, n_rows, n_chosen = _Choice(self._source), 0, 0
-        for stretch in self._table.stretches:
-            n_rows += len(stretch.numbers)
-            for problem in rule.chosen(stretch):
-                n_chosen += 1
-                self._content.update(_canonical(problem[: 2 if problem.named is None else 3]) + b"\n")
-                yield problem
-        if not n_rows:
-            raise Refused(f"{self.name} holds no rows; name a file that does")
-        if not n_chosen:
-            raise Refused(
-                f"none of the {n_rows} rows of {self.name} matches {self._source.where}; change `where`"
-            )
 
 
 def inspect(source: Mapping[str, Any], answer: AnswerRule | None) -> dict[str, Any]:
@@ -118,6 +108,8 @@ def read_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Problem
 
     Raises Refused where the content is no longer what was hashed.
     """
+    if hashed["kind"] == "held_out":
+        return _held_out(read_hashed(hashed["of"], places), Validation.model_validate(hashed["validation"]))
     problems = read(located(hashed, places))
     if hashed["kind"] == "table":
         _check_digest(hashed, problems)
@@ -125,35 +117,47 @@ def read_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Problem
 
 
 def stream_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Iterator[Problem]:
-    """The rows of a source as it stands in a spec, one by one; refused at the end if it has changed.
+    """The rows of a table as it stands in a spec, one by one; refused at the end if it has changed.
 
     Raises what `Stream` raises.
     """
-    source = located(hashed, places)
-    if isinstance(source, SymbolicSource):
-        for number, item in enumerate(world.items(source), 1):
-            yield Problem(item.query, item.response, item.source_id, number)
-        return
-    stream = Stream(source)
+    stream = Stream(TableSource.model_validate(places[hashed["digest"]]))
     yield from stream
     _check_digest(hashed, stream)
 
 
-def located(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Source:
+def located(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> GivenSource:
     """The full source of one that stands in a spec."""
-    return _SOURCE.validate_python(places[hashed["digest"]] if hashed["kind"] == "table" else hashed)
+    return _GIVEN.validate_python(places[hashed["digest"]] if hashed["kind"] == "table" else hashed)
 
 
 def read(source: Source) -> Problems:
     """The rows of a source. Raises Refused with file, line and remedy for what cannot be read."""
+    if isinstance(source, HeldOutSource):
+        return _held_out(read(source.of), source.validation)
     return _symbolic(source) if isinstance(source, SymbolicSource) else _table(source)
 
 
-def name_of(source: Source) -> str:
+def name_of(source: GivenSource) -> str:
     """What a person calls the source."""
     if isinstance(source, SymbolicSource):
         return f"the world's {source.part} part"
     return tables.name_of(source)
+
+
+def _held_out(problems: Problems, validation: Validation) -> Problems:
+    held = problems.held_out(validation)
+    indices = [index for index, source in enumerate(problems.source_ids) if source in held.sources]
+    n_sources = len(set(problems.source_ids))
+    if not 0 < len(held.sources) < n_sources:
+        raise Refused(
+            f"data.validation holds out {len(held.sources)} of the {n_sources} sources of {problems.name}: "
+            "choose a share or a count that leaves some on both sides"
+        )
+    digest = hashlib.sha256(
+        canonical_bytes([problems.digest, validation.model_dump(mode="json")])
+    ).hexdigest()
+    return replace(problems.taken(indices, f"the held-out part of {problems.name}"), digest=digest)
 
 
 def _symbolic(source: SymbolicSource) -> Problems:
@@ -162,7 +166,7 @@ def _symbolic(source: SymbolicSource) -> Problems:
     responses = [item.response for item in items]
     return Problems(
         name=name_of(source),
-        digest=hashlib.sha256(_canonical(source.model_dump(mode="json"))).hexdigest(),
+        digest=hashlib.sha256(canonical_bytes(source.model_dump(mode="json"))).hexdigest(),
         row_ids=list(map(row_id, queries, responses)),
         source_ids=[item.source_id for item in items],
         queries=queries,
@@ -187,47 +191,6 @@ def _table(source: TableSource) -> Problems:
     )
 
 
-class _Choice:
-    """Rows that match every pattern of `where`, and of equal ones the first if they must be distinct."""
-
-    def __init__(self, source: TableSource) -> None:
-        self._source = source
-        self._seen: set[bytes] = set()
-        self._patterns: dict[str, re.Pattern[str]] = {}
-        for column, pattern in source.where.items():
-            try:
-                self._patterns[column] = re.compile(pattern)
-            except re.error as error:
-                raise Refused(f"where.{column}={pattern!r} is no regular expression: {error}") from error
-
-    def chosen(self, stretch: tables.Content) -> Iterator[Problem]:
-        """Those of a stretch."""
-        columns = stretch.columns
-        names = None if self._source.source is None else columns[self._source.source]
-        queries, responses = _queries(self._source.query, stretch), columns[self._source.response]
-        for index, number in enumerate(stretch.numbers):
-            if all(one.fullmatch(columns[name][index]) for name, one in self._patterns.items()):
-                problem = Problem(
-                    queries[index], responses[index], None if names is None else names[index], number
-                )
-                if not self._source.distinct or self._is_new(problem):
-                    yield problem
-
-    def _is_new(self, problem: Problem) -> bool:
-        identity = bytes.fromhex(problem.row_id)
-        new = identity not in self._seen
-        self._seen.add(identity)
-        return new
-
-
-def _queries(query: str, content: tables.Content) -> Sequence[str]:
-    if query in content.columns:
-        return content.columns[query]
-    names = tables.columns_of(query)
-    template = re.sub(r"\{[^{}]+\}", "{}", query)
-    return [template.format(*row) for row in zip(*(content.columns[name] for name in names), strict=True)]
-
-
 def _check_benchmark(problems: Problems, rule: AnswerRule) -> None:
     seen: dict[str, int] = {}
     for index, (item, reference) in enumerate(zip(problems.row_ids, problems.responses, strict=True)):
@@ -246,7 +209,3 @@ def _check_digest(hashed: Mapping[str, Any], found: Problems | Stream) -> None:
             f"{hashed['digest'][:12]} and is {found.digest[:12]} now; "
             "run the study again to plan with the new content"
         )
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

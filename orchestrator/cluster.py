@@ -157,9 +157,9 @@ class SlurmRun:
             examine(Remains(self.saved, self.cluster, self.queued.known, self._settled()))
 
     def _settled(self) -> set[str]:
-        """What is complete or given up, by one listing of each place."""
+        """What is complete or given up."""
         ledger = self.saved.ledger
-        return ledger.store.complete(self.saved.artifacts.values()) | ledger.failures.failed()
+        return ledger.complete(self.saved.artifacts) | ledger.failures.failed()
 
     def _missing(self) -> dict[str, Artifact]:
         """What nobody makes or will make, and whose inputs are there, on their way, or missing too."""

@@ -1,21 +1,18 @@
 """From cells to the artifacts they need, each named by what makes it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from orchestrator import amounts, bases, mixing, sampled
-from orchestrator.artifacts import Store
+from orchestrator import amounts, bases, naming, sampled, trunks, validation
 from orchestrator.cell import Benchmark, Cell
-from orchestrator.facts import Facts
-from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
+from orchestrator.identity import Artifact, canonical
 from orchestrator.ledger import wanted
+from orchestrator.pools import PoolPlanner
 from orchestrator.prompts import text_of
 from orchestrator.refusal import Refused
-from orchestrator.specs import MixtureStrategy, RejectionStrategy, Strategy
-
-T = TypeVar("T")
-SERVER = "server"  # where a model answers, among the places of a pool beside the digests of its data
+from orchestrator.settings import Way
+from orchestrator.specs import RejectionStrategy
 
 
 @dataclass(frozen=True)
@@ -33,39 +30,47 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """A cell of a trunk and the same amount trained by itself."""
+
+    way: Way
+    shared: PlannedCell
+    alone: PlannedCell
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study needs: its cells, and each artifact that leads to one of their records, once."""
 
     cells: tuple[PlannedCell, ...]
     artifacts: Mapping[str, Artifact]
+    audits: tuple[Audit, ...] = ()
 
 
 @dataclass
-class Planner:
+class Planner(PoolPlanner):
     """Derives artifacts from cells; what cells share is derived once."""
-
-    facts: Facts
-    store: Store
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
-    # By the identity of the specs, which `check.cells` makes one object where they are equal. The plan's
-    # cells keep them alive, so no identity is given out twice.
-    _shared: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
     def plan(self, points: Iterable[tuple[Mapping[str, Any], Cell]]) -> Plan:
         """Raises Refused for a cell that cannot be: amount above the pool, unreadable data, and so on."""
         cells: dict[str, PlannedCell] = {}
         for axes, cell in points:
-            planned = self._cell(axes, cell)
+            planned = self.cell(axes, cell)
             place = canonical(planned.axes)
             if place in cells and cells[place].records != planned.records:
                 raise Refused(
-                    f"two different cells are both called {_named(planned.axes)}: give the strategies or "
-                    "models that they come from names of their own (strategy.name, model.name)"
+                    f"two different cells are both called {naming.named(planned.axes)}: give the strategies "
+                    "or models that they come from names of their own (strategy.name, model.name)"
                 )
             cells.setdefault(place, planned)
-        return Plan(tuple(cells.values()), wanted(self.artifacts, complete=set()))
+        return self.finished(tuple(cells.values()))
 
-    def _cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
+    def finished(self, cells: tuple[PlannedCell, ...], audits: tuple[Audit, ...] = ()) -> Plan:
+        """All that these cells and audits need."""
+        return Plan(cells, trunks.grown(wanted(self.artifacts, complete=set())), audits)
+
+    def cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
+        """Derive all that one cell needs."""
         amounts.parse(cell.amount)
         pool = self._pool(cell, cell.strategy)
         seed = self._pool(cell, sampled.SEEDS_ALONE)
@@ -83,7 +88,7 @@ class Planner:
         made_of = _made_of(cell, checkpoint, base)
         tests = {name: self._evaluation(cell, name, weights, made_of) for name in cell.evaluate.benchmarks}
         return PlannedCell(
-            _axes(axes, cell, amount + self._riding(cell, seed)),
+            naming.axes_of(axes, cell, amount + self._riding(cell, seed)),
             cell,
             amount,
             pool.key,
@@ -111,71 +116,6 @@ class Planner:
             return 0
         return self._pool_size(seed, cell.subset.unit)
 
-    def _is_unwritten(self, pool: Artifact) -> bool:
-        """Whether a model has yet to write some of it, so that nobody knows its size."""
-        if self.store.has("pool", pool.key):
-            return False
-        parts = any(map(self._is_unwritten, self._parts(pool).values()))
-        return parts or pool.spec["strategy"]["kind"] in ("llm", "rejection")
-
-    def _pool_size(self, pool: Artifact, unit: str) -> int:
-        strategy, name = pool.spec["strategy"], "n_rows" if unit == "examples" else "n_queries"
-        if strategy["kind"] in ("symbolic", "annotated") and unit == "examples":
-            return int(strategy["rows"])  # the generator gives exactly these, or refuses
-
-        def size() -> dict[str, Any]:
-            if self.store.has("pool", pool.key):
-                summary: dict[str, Any] = self.store.manifest("pool", pool.key)["summary"]
-                return summary
-            if strategy["kind"] == "mixture":
-                parts = {part: {name: self._pool_size(of, unit)} for part, of in self._parts(pool).items()}
-                return {"parts": parts}
-            return self.facts.pool_size(pool.spec, pool.places)
-
-        sizes = self._once(("size", pool.key, unit), size)
-        if strategy["kind"] == "mixture":
-            of_parts = {part: int(known[name]) for part, known in sizes["parts"].items()}
-            return sum(mixing.reach(of_parts, strategy["weights"]).values())
-        return int(sizes[name])
-
-    def _parts(self, pool: Artifact) -> dict[str, Artifact]:
-        """The pools of the parts of a mixture."""
-        keys = mixing.parts(pool.inputs)
-        return {part: self.artifacts[key] for part, key in keys.items()}
-
-    def _pool(self, cell: Cell, strategy: Strategy) -> Artifact:
-        data = cell.data
-
-        def derive() -> Artifact:
-            seed = self.facts.source(data.seed, None)
-            tests = [self.facts.source(source, None) for source in data.decontaminate.values()]
-            chosen = strategy.model_dump(mode="json")
-            places = {**seed.places, **{d: p for test in tests for d, p in test.places.items()}}
-            inputs: dict[str, str] = {}
-            if strategy.kind == "table":
-                table = self.facts.source(strategy.source, None)
-                chosen["source"] = dict(table.identity)
-                places.update(table.places)
-            elif strategy.kind == "llm":
-                places[SERVER] = chosen.pop("server")
-            elif isinstance(strategy, RejectionStrategy):
-                inputs = {"completions": self._answers_of_sampled(cell, strategy).key}
-            elif isinstance(strategy, MixtureStrategy):
-                del chosen["parts"]  # which stand among the inputs
-                pools = {part: self._pool(cell, of) for part, of in strategy.parts.items()}
-                inputs = {mixing.role_of(part): pool.key for part, pool in pools.items()}
-            spec = {
-                "version": self.facts.versions()["pool"],
-                "seed": dict(seed.identity),
-                "strategy": chosen,
-                "decontaminate": sorted((dict(test.identity) for test in tests), key=canonical),
-            }
-            return self._artifact("pool", spec, inputs, strategy.name, places)
-
-        asker = (id(cell.model), id(cell.train), id(cell.evaluate), cell.subset.order)
-        place = ("pool", id(data), id(strategy), *(asker if sampled.has_cell(strategy) else ()))
-        return self._once(place, derive)
-
     def _answers_of_sampled(self, cell: Cell, strategy: RejectionStrategy) -> Artifact:
         """What the fine-tuned model answers to the seed problems."""
         tutor = sampled.sampled(cell, strategy)
@@ -199,6 +139,9 @@ class Planner:
     def _checkpoint(
         self, cell: Cell, base: Artifact, pool: Artifact, amount: int, seed: Artifact | None
     ) -> Artifact:
+        if cell.train.trunk:
+            riding = self._pool_size(seed, "examples") if seed else 0
+            trunks.refuse(cell, amount + riding if cell.subset.unit == "examples" else None)
         spec = {
             "version": self.facts.versions()["checkpoint"],
             "train": self._once(("train", id(cell.train)), lambda: bases.recipe(cell.train)),
@@ -208,7 +151,7 @@ class Planner:
             **bases.loading(cell),
         }
         inputs = {"base": base.key, "pool": pool.key, **({"seed": seed.key} if seed else {})}
-        return self._artifact("checkpoint", spec, inputs, _label(cell, amount), {})
+        return self._artifact("checkpoint", spec, inputs, naming.label(cell, amount), {})
 
     def _evaluation(
         self, cell: Cell, name: str, weights: Artifact, made_of: dict[str, str]
@@ -224,6 +167,7 @@ class Planner:
         benchmark: Benchmark = cell.evaluate.benchmarks[name]
 
         def derive() -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
+            validation.check(cell, name)
             source = self.facts.source(benchmark.source, benchmark.answer)
             versions = self.facts.versions()
             asked = sampled.question(cell, benchmark, dict(source.identity), versions["completions"])
@@ -235,24 +179,7 @@ class Planner:
             }
             return asked, answers, source.places
 
-        return self._once(("benchmark", name, id(cell.evaluate), id(cell.model)), derive)
-
-    def _artifact(
-        self, kind: Kind, spec: dict[str, Any], inputs: dict[str, str], label: str, places: Mapping[str, Any]
-    ) -> Artifact:
-        # Completions and records share one spec per benchmark: hashed once, not once per cell.
-        known, spec_digest = self._once(("digest", id(spec)), lambda: (spec, digest(spec)))
-        key = key_of(kind, spec_digest, inputs)
-        assert known is spec, "what is remembered is kept alive, so its identity is its own"
-        if key not in self.artifacts:
-            self.artifacts[key] = Artifact(kind, key, spec, inputs, places, label)
-        return self.artifacts[key]
-
-    def _once(self, name: tuple[object, ...], derive: Callable[[], T]) -> T:
-        if name not in self._shared:
-            self._shared[name] = derive()
-        value: T = self._shared[name]
-        return value
+        return self._once(("benchmark", name, id(cell.evaluate), id(cell.model), id(cell.data)), derive)
 
 
 def _made_of(cell: Cell, checkpoint: Artifact | None, base: Artifact) -> dict[str, str]:
@@ -272,29 +199,3 @@ def _subset(cell: Cell, amount: int, pool: Artifact) -> dict[str, Any]:
     if pool.spec["strategy"]["kind"] == "mixture":
         chosen["weights"] = pool.spec["strategy"]["weights"]
     return chosen
-
-
-def _axes(axes: Mapping[str, Any], cell: Cell, amount: int) -> dict[str, Any]:
-    """What tells cells apart: what every study has, then whatever else this one varies."""
-    known = {
-        "model": cell.model.name,
-        "strategy": cell.strategy.name,
-        "amount": amount,
-        "subset_seed": cell.subset_seed,
-        "train_seed": cell.train_seed,
-    }
-    # `seed` only moves the other two.
-    return {**known, **{name: value for name, value in axes.items() if name not in (*known, "seed")}}
-
-
-def _named(axes: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in axes.items())
-
-
-def _label(cell: Cell, amount: int) -> str:
-    seeds = (
-        f"seed {cell.train_seed}"
-        if cell.subset_seed == cell.train_seed
-        else f"subset seed {cell.subset_seed}, train seed {cell.train_seed}"
-    )
-    return f"{cell.strategy.name} {amount} {seeds}"

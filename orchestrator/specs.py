@@ -1,7 +1,7 @@
 """The vocabulary: what one cell is, as strict frozen values that YAML must match to the letter."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -69,7 +69,35 @@ class TableSource(Spec):
     distinct: bool = False  # of rows that are the same, only the first counts
 
 
-Source = Annotated[SymbolicSource | TableSource, Field(discriminator="kind")]
+GivenSource = Annotated[SymbolicSource | TableSource, Field(discriminator="kind")]
+
+
+class Validation(Spec):
+    """Which sources are held out of the seed problems, before any order is drawn: a share or a count.
+
+    Hyperparameters are chosen on them, never on test.
+    """
+
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    count: Count | None = None
+    seed: Seed = 0  # of the hash that chooses them
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.share is None) == (self.count is None):
+            raise PydanticCustomError("one", "Input should have either a share or a count")
+        return self
+
+
+class HeldOutSource(Spec):
+    """The problems whose sources are held out: a benchmark with the role of validation."""
+
+    kind: Literal["held_out"]
+    of: GivenSource
+    validation: Validation
+
+
+Source = Annotated[SymbolicSource | TableSource | HeldOutSource, Field(discriminator="kind")]
 
 
 class Data(Spec):
@@ -77,8 +105,9 @@ class Data(Spec):
 
     name: str
     path: str | None = None  # a folder that the sources below may refer to; never part of identity
-    seed: Source
-    decontaminate: dict[str, Source]
+    seed: GivenSource
+    decontaminate: dict[str, GivenSource]
+    validation: Validation | None = None  # part of identity only where it holds something out
 
 
 class SeedStrategy(Spec):
