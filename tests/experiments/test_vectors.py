@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -70,10 +71,11 @@ def test_without_the_library_sentence_embeddings_are_refused(monkeypatch: pytest
 @pytest.mark.filterwarnings("default")
 @pytest.mark.skipif(find_spec("sentence_transformers") is None, reason="no sentence-transformers here")
 def test_sentence_embeddings_come_from_a_folder(tmp_path: Path, llama: Path) -> None:
-    from sentence_transformers import SentenceTransformer, models  # noqa: PLC0415
-
-    parts = [models.Transformer(str(llama)), models.Pooling(32)]
-    SentenceTransformer(modules=parts).save(str(tmp_path / "encoder"))
+    library = import_module("sentence_transformers")
+    parts = import_module("sentence_transformers.sentence_transformer.modules")
+    reader = parts.Transformer(str(llama))
+    reader.tokenizer.pad_token = reader.tokenizer.eos_token
+    library.SentenceTransformer(modules=[reader, parts.Pooling(32)]).save(str(tmp_path / "encoder"))
     found = sentence_embeddings(str(tmp_path / "encoder"))(TEXTS)
     assert found.shape == (3, 32)
     with pytest.raises(Refused, match="is no model of sentence-transformers that is here"):
