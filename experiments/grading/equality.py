@@ -1,11 +1,11 @@
 """When two answers are the same: decided by structure and exact numbers, expressions left to a judge."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from experiments.grading.values import Group, Leaf, Value
+from experiments.grading.parts import Group, Leaf, Value
 
 # Whether two expressions are equal; None where it cannot tell.
 Judge = Callable[[str, str], bool | None]
@@ -19,6 +19,10 @@ def same(reference: Value, answer: Value, judge: Judge) -> bool | None:
 
     Order counts in brackets and matrices, and not in lists and sets. Numbers are compared exactly.
     """
+    if isinstance(answer, Leaf) and answer.sides and not _is_equation(reference):
+        return _any(same(reference, side, judge) for side in answer.sides)
+    if isinstance(reference, Leaf) and reference.sides and not _is_equation(answer):
+        return not reference.open and _any(same(side, answer, judge) for side in reference.sides)
     if isinstance(reference, Leaf) and isinstance(answer, Leaf):
         if reference.number is not None and answer.number is not None:
             # What the one number that is asked for is called makes no difference.
@@ -31,6 +35,16 @@ def same(reference: Value, answer: Value, judge: Judge) -> bool | None:
     if leaf.number is not None or leaf.word or not _SEVERAL.search(leaf.text):
         return False
     return judge(reference.text, answer.text)
+
+
+def _is_equation(value: Value) -> bool:
+    """Whether both sides count, as those of a line do; of `x = 5` only the number does."""
+    return isinstance(value, Leaf) and bool(value.sides or (value.name and value.number is None))
+
+
+def _any(verdicts: Iterable[bool | None]) -> bool | None:
+    found = list(verdicts)
+    return True if True in found else None if None in found else False
 
 
 def _same_part(reference: Value, answer: Value, judge: Judge) -> bool | None:
@@ -112,5 +126,5 @@ def _digits(leaf: Leaf) -> str:
 
 def _folded(text: str) -> str:
     """Words as they are compared: without blanks and stops, and without case unless it is a single letter."""
-    letters = text.replace(" ", "").replace(".", "").strip("()")
+    letters = re.sub("[ .,]", "", text).strip("()")
     return letters if len(letters) == 1 else letters.lower()
