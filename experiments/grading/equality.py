@@ -55,6 +55,7 @@ def _same_part(reference: Value, answer: Value, judge: Judge) -> bool | None:
 
 
 def _same_group(reference: Group, answer: Group, judge: Judge) -> bool | None:
+    reference, answer = _as_point(reference, answer), _as_point(answer, reference)
     if "set" in (reference.kind, answer.kind) and reference.kind != answer.kind:
         # A union may be an interval; nothing else that is ordered is a set.
         whole = reference.text + answer.text
@@ -65,6 +66,15 @@ def _same_group(reference: Group, answer: Group, judge: Judge) -> bool | None:
         return _same_unordered(reference.parts, answer.parts, judge)
     verdicts = [_same_part(*pair, judge) for pair in zip(reference.parts, answer.parts, strict=True)]
     return False if False in verdicts else None if None in verdicts else True
+
+
+def _as_point(values: Group, other: Group) -> Group:
+    """Coordinates by their names, where a point is asked for: of x = 1, y = 2 the point (1, 2)."""
+    names = [part.name for part in values.parts]
+    if (values.kind, other.kind) != ("set", "()") or not all(names) or len(set(names)) < len(names):
+        return values
+    parts = sorted(values.parts, key=lambda part: part.name)
+    return Group(other.kind, tuple(replace(part, name="") for part in parts), values.text)
 
 
 def _same_unordered(reference: Sequence[Value], answer: Sequence[Value], judge: Judge) -> bool | None:

@@ -16,6 +16,9 @@ _SPELLINGS = [
         (r"(?<!\\)\\[()\[\]]|\\?\$|[€£¥₹¢]|\\cent(?![A-Za-z])", ""),  # delimiters and currency
         (r",\s*+\\!\s*+|\{,\}|(?<=\d),(?=\d{3}(?:,\d{3})*+_)", ""),  # between thousands
         (r"(?<!\\)\\[!,;: ]|\\q?quad(?![A-Za-z])|~", " "),
+        (r"\\(?:text)?color\s*+\{[a-z]++\}|\\(?:[lL]arge|LARGE|[hH]uge|checkmark)(?![A-Za-z])", ""),
+        (r"\\text\s*+\{\s*+infinity\s*+\}|\binfinity\b", r"\\infty "),
+        (r"\\p?mod\s*+\{?(\w)\}?", r"\\pmod \1"),
         (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![A-Za-z])", ""),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
         (r"\\(le|ge|ne)q(?:slant)?(?![A-Za-z])", r"\\\1"),

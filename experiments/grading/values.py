@@ -28,6 +28,8 @@ _OTHER_RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
 _CHOICE = re.compile(r"(?:\\text\{ ?\(([A-E])\) ?\}|\(\\text\{([A-E])\}\)|\(([A-E])\)) ?(\S.*)")
 _OUTWARD = re.compile(r"([\[\]])([^\[\]]+[,;][^\[\]]+)([\[\]])")
 _UNEQUAL = re.compile(r"(?:[A-Za-z]|\\[a-z]+) ?\\ne(?![A-Za-z]) ?([^A-Za-z,<>=]+)")
+_BUILDER = re.compile(r"\\\{ ?[A-Za-z] ?(?:\\in ?\(-\\infty,\\infty\) ?)?(?:\\mid(?![A-Za-z])|\||:)(.+)\\\}")
+_MAGNITUDE = re.compile(r"\| ?([A-Za-z]) ?\| ?(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))([^A-Za-z,<>=]+)")
 _MEMBER = re.compile(r"^(?:[A-Za-z]|\\[a-z]+) ?\\in(?![A-Za-z]) ?")
 _RELATION = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))")
 _RISING = frozenset(("<", r"\le"))
@@ -50,9 +52,9 @@ def _value(text: str) -> Value:
         return _in_words(_value(inner[1].strip()))
     if (named := _NAMED.fullmatch(text)) is not None:
         return replace(_value(named[2]), name=squeezed(named[1]))
-    text = _MEMBER.sub("", text)
-    for group in (_matrix, _outward, _bracketed, _choice, _joined, _inequality, _unequal, _signs, _equation):
-        if (found := group(text)) is not None:
+    text = _MEMBER.sub("", _BUILDER.sub(r"\1", text).strip())
+    for structure in _STRUCTURES:
+        if (found := structure(text)) is not None:
             return found
     return leaf(text)
 
@@ -138,6 +140,17 @@ def _inequality(text: str) -> Value | None:
     return None
 
 
+def _magnitude(text: str) -> Value | None:
+    """What lies near to 0, or far from it: |x| < 1."""
+    if (found := _MAGNITUDE.fullmatch(text)) is None:
+        return None
+    name, relation, bound = found[1], found[2], found[3].strip()
+    if relation in _RISING:
+        return _inequality(f"-{bound}{relation} {name}{relation} {bound}")
+    closing, opening = (")", "(") if relation == ">" else ("]", "[")
+    return _value(rf"(-\infty,-{bound}{closing}\cup{opening}{bound},\infty)")
+
+
 def _unequal(text: str) -> Value | None:
     found = _UNEQUAL.fullmatch(text)
     return _value(rf"(-\infty,{found[1]})\cup({found[1]},\infty)") if found else None
@@ -161,3 +174,10 @@ def _signs(text: str) -> Value | None:
         return None
     both = (re.sub(r"\\pm(?![A-Za-z])", sign, text).strip() for sign in "+-")
     return Group("set", tuple(map(leaf, both)), squeezed(text))
+
+
+# In this order: what one of them takes apart is nothing for the next.
+_STRUCTURES = (
+    *(_matrix, _outward, _bracketed, _choice, _joined),
+    *(_inequality, _magnitude, _unequal, _signs, _equation),
+)

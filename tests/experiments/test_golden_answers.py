@@ -30,6 +30,8 @@ EQUAL = {
         ("\\therefore 5", "5"),
         ("4^{th}", "4"),
         ("4th", "4"),
+        ("\\textcolor{red}{5}", "5"),
+        ("5 \\checkmark", "5"),
     ],
     "fractions": [
         ("\\frac{3}{4}", "\\dfrac{3}{4}"),
@@ -115,6 +117,7 @@ EQUAL = {
         ("\\sqrt{-4}", "2\\mathrm{i}"),
         ("\\sin 30^\\circ", "\\frac12"),
         ("\\cot 10^\\circ", "\\tan 80^\\circ"),
+        ("n \\equiv 1 \\pmod{3}", "n\\equiv 1\\pmod 3"),
     ],
     "names": [
         ("x=5", "5"),
@@ -149,6 +152,11 @@ EQUAL = {
         ("\\text{all real numbers}", "\\mathbb{R}"),
         ("x \\ne 2", "(-\\infty,2) \\cup (2,\\infty)"),
         ("x <= 2", "(-\\infty,2]"),
+        ("|x| \\le 1", "[-1,1]"),
+        ("|x| > 1", "(-\\infty,-1) \\cup (1,\\infty)"),
+        ("\\{x : x > 3\\}", "(3,\\infty)"),
+        ("\\{x \\in \\mathbb{R} \\mid x > 3\\}", "x > 3"),
+        ("(0,\\text{infinity})", "(0,\\infty)"),
         ("]0,1]", "(0,1]"),
         ("[0,1[", "[0,1)"),
     ],
@@ -173,6 +181,8 @@ EQUAL = {
         ("(1,2)", "\\left( 1, \\frac{4}{2} \\right)"),
         ("(3, \\frac{\\pi}{2})", "(3, 0.5\\pi)"),
         ("\\langle 1,2 \\rangle", "(1,2)"),
+        ("(1,2)", "x = 1, y = 2"),
+        ("(1,2)", "y=2 \\text{ and } x=1"),
         (
             "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}",
             "\\begin{bmatrix}1&2\\\\3&\\frac{8}{2}\\end{bmatrix}",
