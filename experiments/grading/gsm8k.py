@@ -22,9 +22,11 @@ ROUNDING = Fraction(1, 200)
 # or to three digits where that is done rightly; and the reference itself may be a number rounded to two.
 ROUNDED_DECIMALS, DIGITS_OF_ANSWER, DIGITS_OF_REFERENCE = 2, 3, 2
 
+# What GSM8K's own solutions note for a calculator, as in 20-5=<<20-5=15>>15.
+_NOTE = re.compile(r"<<[^<>]*+>>")
 _SPACING = re.compile(r"\\[!,;:]|\{,\}")
 # What may stand before an answer: quotation marks, the beginning of Markdown or mathematics, a name.
-_DECORATION = re.compile(r"(?:[\s:*_`\"'>]|\$(?! ?[\d.-])|\\[\[(])*+")
+_DECORATION = re.compile(r"(?:[\s:*_`\"'>]|(?<=\n)[-\u2022] |\$(?! ?[\d.-])|\\[\[(])*+")
 _NAME = re.compile(r"(?:(?:[A-Za-z]++\s?+)?+=\s?+)?+")
 _POWER_OF_UNIT = re.compile(r"\^\{?[23]\}?")
 _FACTOR = re.compile(
@@ -105,8 +107,8 @@ def _answer(text: str) -> tuple[str, Written | None]:
 
 
 def _readable(line: str) -> str:
-    """In plain characters, with thousands and decimals as they are read here."""
-    line = plain(line)
+    """In plain characters, without notes, with thousands and decimals as they are read here."""
+    line = _NOTE.sub("", plain(line))
     return usual(_SPACING.sub("", line) if "\\" in line or "{" in line else line)
 
 

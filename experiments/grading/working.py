@@ -4,12 +4,12 @@ import re
 
 from experiments.grading.numbers import Written, at, find
 
-# What GSM8K's own solutions note for a calculator, as in 20-5=<<20-5=15>>15.
-_NOTE = re.compile(r"<<[^<>]*+>>")
 _OPERATOR = r"(?:[-+*/^]|\\(?:times|cdot|div)(?![A-Za-z])|(?:x|plus|minus|times|divided\s++by)(?![A-Za-z]))"
 _EQUALS = r"(?:=|\u2248|\\approx(?![A-Za-z])|equals(?![A-Za-z]))"
-_UNIT = r"\s*+(?:\\?%|\\text\{[^{}]*+\}|(?!(?:x|plus|minus|times|divided|equals)(?![A-Za-z]))[A-Za-z]++)"
-_LINK = re.compile(rf"(?P<unit>(?:{_UNIT})?+)[\s)\]}}$]*+(?:(?P<equals>{_EQUALS})|{_OPERATOR})[\s(\[{{$]*+")
+_UNIT = r"\s*+(?:\\?%|\\text\{[^{}]*+\}|(?!(?:x|plus|minus|times|divided|of|equals)(?![A-Za-z]))[A-Za-z]++)"
+_LINK = re.compile(
+    rf"(?P<unit>(?:{_UNIT})?+)[\s)\]}}$]*+(?:(?P<equals>{_EQUALS})|{_OPERATOR}|(?P<of>of(?![A-Za-z])))[\s(\[{{$]*+"
+)
 _CLOCK_OR_RATIO = re.compile(r":(?!00)\d")
 
 
@@ -18,7 +18,6 @@ def result(line: str) -> Written | None:
 
     Between the first number and the result stand nothing but numbers, operators, and a unit behind each.
     """
-    line = _NOTE.sub("", line)
     first = number = find(line)
     stated: Written | None = None
     alone, equals, units = True, False, False
@@ -32,7 +31,7 @@ def result(line: str) -> Written | None:
             stated = number
         if link is not None and following is not None:
             equals |= ends_side
-            units |= bool(link["unit"])
+            units |= bool(link["unit"] or link["of"])
         alone, number = ends_side, following
-    # Without a result, what has units is a sentence with a dash: 18 apples - 3 for each.
+    # Without a result, what has words is a sentence: 18 apples - 3 for each, 18 of 20.
     return stated if equals or not units else first

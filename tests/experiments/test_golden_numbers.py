@@ -28,6 +28,7 @@ from experiments.grading import gsm8k
         ("#### 0.0476", "0.05", "wrong"),
         # Shares, and what is counted in thousands.
         ("#### 50%", "0.5", "correct"),
+        ("#### 1/2=<<1/2*100=50>>50% of all", "0.5", "correct"),
         ("#### 0.5", "50%", "correct"),
         ("#### 5%", "0.5", "wrong"),
         ("#### 5000%", "50%", "wrong"),
