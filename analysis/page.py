@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from analysis import findings, grids
+from analysis import findings, grids, pools
 from analysis.drawings import Drawn
 from analysis.methods import checklist, checklist_grid, paragraph
 from analysis.metric import ACCURACY, Metric
@@ -77,6 +77,8 @@ def render(
         variances=findings.variances(results),
         grading=grids.grading(results),
         remarks=_remarks(results, provenance),
+        yields=pools.yields(results.study),
+        mixtures=pools.parts(results.study),
         made=grids.made(provenance),
         missing=grids.missing(results),
         methods=paragraph(results, provenance),

@@ -20,6 +20,7 @@ from analysis.tables import table_files
 from analysis.targets import targets_json
 from analysis.verdict import verdict_json
 from analysis.words import Answer, answers
+from orchestrator import validation
 from orchestrator.files import write_json, write_text
 from orchestrator.refusal import Refused
 
@@ -39,7 +40,13 @@ def report(study_folder: Path, formats: Sequence[str] = FORMATS) -> Report:
 
     Raises Refused where the folder holds no readable plan or cannot be written.
     """
-    results = results_of(read_study(study_folder))
+    study = read_study(study_folder)
+    if validation.only(study.cells):
+        raise Refused(
+            f"study '{study.folder.name}' asks no test, and what is held out for validation is no result: "
+            f"`doublings tune {study.folder.name}` chooses hyperparameters on it"
+        )
+    results = results_of(study)
     provenance = provenance_of(results.study)
     told = answers(results)
     folder = results.study.folder.root / "report"

@@ -1,6 +1,6 @@
 """The tidy table of a study: one row per cell and benchmark. Missing is missing, never zero."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,30 @@ COUNTS = (
 )
 
 
+# Where hyperparameters are chosen: no result of a study.
+VALIDATION = "validation"
+
+
 def tabulate(study: Study) -> pd.DataFrame:
     """Axes, `benchmark`, `role`, `reference`, `state` (present or missing), counts, `accuracy` (a fraction),
-    `nll_per_token` (nats) and the key of the record, in the order of the plan.
+    `nll_per_token` (nats) and the key of the record, in the order of the plan; of tests alone.
 
     `reference` names the line that a cell is drawn as; it is missing for points of a curve.
     """
-    rows = [row for cell in study.cells for row in _rows(cell, study.manifests)]
+    return _table(study, [row for row in _every_row(study) if row["role"] != VALIDATION])
+
+
+def tabulate_validation(study: Study) -> pd.DataFrame:
+    """The same of what was asked to choose hyperparameters."""
+    return _table(study, [row for row in _every_row(study) if row["role"] == VALIDATION])
+
+
+def _every_row(study: Study) -> Iterator[dict[str, Any]]:
+    for cell in study.cells:
+        yield from _rows(cell, study.manifests)
+
+
+def _table(study: Study, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     axes = list(dict.fromkeys(name for cell in study.cells for name in cell["axes"]))
     columns = [*axes, "benchmark", "role", "reference", "state", *COUNTS, "nll_per_token", "record"]
     table = pd.DataFrame(rows, columns=columns)

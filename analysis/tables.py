@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis import findings, grids
+from analysis import findings, grids, pools
 from analysis.grids import Grid
 from analysis.methods import checklist, checklist_grid, paragraph
 from analysis.metric import ACCURACY
@@ -50,6 +50,8 @@ def tables_of(results: Results, provenance: Provenance) -> list[Table]:
             findings.variances(results),
         ),
         Table("grading", "How answers were graded, over all runs.", grids.grading(results)),
+        Table("yields", "Pools: what was asked for, kept and lost.", pools.yields(results.study)),
+        Table("mixtures", "Parts of mixtures.", pools.parts(results.study)),
         Table("artifacts", "Artifacts, and the time they took.", grids.made(provenance)),
         Table("missing", "Results without a record.", grids.missing(results)),
         Table("checklist", "Reproducibility checklist.", checklist_grid(checklist(results, provenance))),

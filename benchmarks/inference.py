@@ -145,10 +145,10 @@ def checkpoints(place: Path) -> None:
     """Weights that have learnt nothing, but whose every word is decided."""
     model, torch = import_module("experiments.model"), import_module("torch")
     vocabulary = import_module("experiments.world").vocabulary
-    specs = import_module("orchestrator.specs")
-    tokenizer = model.words_tokenizer(["->", *vocabulary(specs.World.model_validate(WORLD))], CONTEXT)
+    world, cell = import_module("orchestrator.specs").World, import_module("orchestrator.cell")
+    tokenizer = model.words_tokenizer(["->", *vocabulary(world.model_validate(WORLD))], CONTEXT)
     for number in range(N_CHECKPOINTS):
-        llama = model.new_llama(specs.NewModel.model_validate({**MODEL, "init_seed": number}), tokenizer)
+        llama = model.new_llama(cell.NewModel.model_validate({**MODEL, "init_seed": number}), tokenizer)
         with torch.no_grad():
             for weight in llama.parameters():
                 weight.mul_(5.0 if weight.dim() > 1 else 1.0)

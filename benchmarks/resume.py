@@ -103,7 +103,9 @@ def one_training(base: Path) -> Training:
     llama(torch.zeros(1, 4, dtype=torch.long)).logits.sum().backward()
     optimizer.step()
     batches = ShuffledBatches([Example(tuple(range(30)), 15)] * 2048, 4, [], 0, 0)
-    return Training(llama, optimizer, batches, [Step(n, 1.0, 1e-3, 60, 1.0) for n in range(1, 1537)])
+    return Training(
+        llama, optimizer, batches, [Step(n, 1.0, 1e-3, 60, 1.0, 5, 150, 0.01, 10, 1) for n in range(1, 1537)]
+    )
 
 
 def timed(times: int, function: Any) -> float:

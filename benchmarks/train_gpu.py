@@ -8,6 +8,7 @@ import argparse
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from experiments.keeper import Keeper
 from experiments.learner import of_any
 from experiments.loop import Recipe, fit
 from experiments.memory import training_bytes
+from experiments.packed import attention_for
 from experiments.pretrained import shape_of
 from experiments.resume import Resumption
 
@@ -68,7 +70,8 @@ def main():
     train = {"batch_size": task.batch_size, "precision": "bfloat16"}
     foretold = training_bytes(shape, train, "float32", CONTEXT, {"rows_at_once": task.rows_at_once})
     print(f"{shape.n_parameters / 1e9:.2f} B parameters on {task.device}, {task.n_steps} steps")
-    for name, run in (("ours", _ours), ("Trainer", _trainer)):
+    packed = partial(_ours, layout="packed")
+    for name, run in (("ours", _ours), ("packed", packed), ("Trainer", _trainer)):
         if task.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         speed = task.n_tokens / run(task)
@@ -98,9 +101,11 @@ def _task(small):
     return Task(config, examples, batch_size, rows, n_steps, device)
 
 
-def _ours(task):
+def _ours(task, layout="padded"):
     """Seconds from the end of the first step to that of the last."""
     model = LlamaForCausalLM(task.config).to(task.device)
+    if layout == "packed":
+        model.set_attn_implementation(attention_for("sdpa"))
     recipe = Recipe(task.n_steps, 2e-5, 1.0, 0.0, 0.0, 0.0, (0.9, 0.999), 1.0)
     batches = ShuffledBatches(task.examples, task.batch_size, [], 0, 0)
     clock = _Clock(task.device)
@@ -108,7 +113,8 @@ def _ours(task):
         keeper = _Watched(Resumption(Path(folder), 1e9), "b", lambda share, note: None)
         keeper.clock = clock
         n_parts = task.batch_size // task.rows_at_once
-        fit(of_any(model, "bfloat16"), batches, recipe, lambda share, note: None, keeper, n_parts)
+        learner = of_any(model, "bfloat16", layout)
+        fit(learner, batches, recipe, lambda share, note: None, keeper, n_parts)
     return clock.seconds()
 
 

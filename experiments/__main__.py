@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
         "Answer requests in JSON lines on stdin; ends at once when stdin closes.",
         'example:\n  (echo \'{"ask": "versions"}\'; sleep 1) | python -m experiments serve',
     )
+    verb(
+        "follow",
+        "follow",
+        "A further rank of a training: started by `serve`, placed by RANK, WORLD_SIZE, MASTER_ADDR.",
+        "started by the stage with rank 0, which sends it what that is asked",
+    )
     grade = verb(
         "grade",
         "grade_file",

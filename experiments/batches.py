@@ -27,11 +27,27 @@ class Batch:
     tokens: torch.Tensor  # rows x length
     answers: torch.Tensor  # positions in the flattened rows whose next token counts
     targets: torch.Tensor  # the tokens there
+    lengths: torch.Tensor  # how many tokens are read of each example
 
     @property
     def n_tokens(self) -> int:
         """Return how many tokens count in the loss."""
         return len(self.targets)
+
+    @property
+    def n_examples(self) -> int:
+        """Return how many examples there are, those rehearsed included."""
+        return len(self.lengths)
+
+    @property
+    def n_read(self) -> int:
+        """Return how many tokens of prompts and responses there are, as budgets count them."""
+        return int(self.lengths.sum()) + len(self.lengths)  # the last one of each is only predicted
+
+    @property
+    def n_padding(self) -> int:
+        """Return how many places hold no token."""
+        return self.tokens.numel() - int(self.lengths.sum())
 
     def parts(self, n_parts: int) -> Iterator["Batch"]:
         """The rows in turn, in at most so many groups of about the same size; one is the batch itself.
@@ -44,18 +60,19 @@ class Batch:
             yield self
             return
         for first in range(0, n_rows, size):
-            rows = self.tokens[first : first + size]
+            rows, lengths = self.tokens[first : first + size], self.lengths[first : first + size]
             inside = (self.answers >= first * length) & (self.answers < (first + len(rows)) * length)
             places = self.answers[inside] - first * length
             row, column = places // length, places % length
-            width = int(column.max()) + 1
-            yield Batch(rows[:, :width], row * width + column, self.targets[inside])
+            width = int(lengths.max())
+            yield Batch(rows[:, :width], row * width + column, self.targets[inside], lengths)
 
 
 def collate(examples: Sequence[Example]) -> Batch:
     """Lay examples out as one batch."""
     # The last token of a row is never an input, and causal attention never looks at the padding.
-    length = max(len(example.tokens) for example in examples) - 1
+    lengths = [len(example.tokens) - 1 for example in examples]
+    length = max(lengths)
     tokens = np.zeros((len(examples), length), dtype=np.int64)
     answers, targets = [], []
     for row, example in enumerate(examples):
@@ -67,13 +84,15 @@ def collate(examples: Sequence[Example]) -> Batch:
         torch.from_numpy(tokens),
         torch.from_numpy(np.concatenate(answers)),
         torch.from_numpy(np.concatenate(targets).astype(np.int64)),
+        torch.tensor(lengths),
     )
 
 
 class ShuffledBatches:
     """Batches without end, every epoch in another order that depends on the seed alone.
 
-    Each batch takes `n_rehearsed` of the rehearsal sequences besides.
+    Each batch takes `n_rehearsed` of the rehearsal sequences besides. Among `window` batches, examples of
+    like length come together; with 1, a batch is what was drawn, sorted so that its parts are.
     """
 
     def __init__(
@@ -83,12 +102,15 @@ class ShuffledBatches:
         rehearsal: Sequence[Example],
         n_rehearsed: int,
         seed: int,
+        *,
+        window: int = WINDOW,
     ) -> None:
         self._examples = examples
         self._batch_size = batch_size
         self._rehearsal = rehearsal
         self._n_rehearsed = n_rehearsed
         self._seed = seed
+        self._window = window
         self.seek(0)
 
     def __iter__(self) -> Self:
@@ -131,8 +153,8 @@ class ShuffledBatches:
         rehearsal_lengths = np.array([len(example.tokens) for example in self._rehearsal])
         while True:
             order = self._random.permutation(len(lengths))
-            for start in range(0, len(order), WINDOW * size):
-                window = _by_length(order[start : start + WINDOW * size], lengths)
+            for start in range(0, len(order), self._window * size):
+                window = _by_length(order[start : start + self._window * size], lengths)
                 starts = range(0, len(window), size)
                 drawn = self._random.integers(0, max(len(rehearsal_lengths), 1), len(starts) * n_rehearsed)
                 rehearsed = _by_length(drawn, rehearsal_lengths)

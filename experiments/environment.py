@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from orchestrator.specs import Source, SymbolicSource
+from orchestrator.specs import GivenSource, SymbolicSource
 
 # What the stages import, and whose versions may move a number.
 PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "pyarrow", "datasets")
-_SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
+_SOURCE: TypeAdapter[GivenSource] = TypeAdapter(GivenSource)
 
 
 def describe(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _why_no_folder(path: str) -> str | None:
     return None if os.access(Path(path), os.R_OK) else f"{path} does not exist or may not be read"
 
 
-def _why_not(source: Source) -> str | None:
+def _why_not(source: GivenSource) -> str | None:
     if isinstance(source, SymbolicSource):
         return None
     if source.path is not None:

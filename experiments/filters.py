@@ -2,6 +2,8 @@
 
 import re
 
+import py3langid
+
 from experiments.annotated.solution import Unreadable, computes, steps_of
 from experiments.grading.batch import reference_of
 from experiments.text import query_id
@@ -9,6 +11,10 @@ from orchestrator.specs import Filters
 
 # A calculation in prose, where none is annotated: `3 x 4 = 12`.
 _EQUATION = re.compile(r"[\d.,()$%\s]*\d\s*[-+*/x×÷][-+*/x×÷\d.,()$%\s]*=\s*\$?-?[\d.,]*\d")
+# Formulas have letters, and no language.
+_FORMULA = re.compile(r"\$[^$]*\$|<<[^<>]*>>|\\[a-zA-Z]+")
+_WORD = re.compile(r"[^\W\d_]+")
+FEWEST_LETTERS = 40  # below, names and terms decide
 _ANNOTATED = re.compile(r"<<([^<>]*)>>")
 
 
@@ -20,7 +26,18 @@ def failing(filters: Filters, query: str, response: str) -> str | None:
         return "no answer"
     if filters.equations and not _all_compute(response):
         return "wrong equation"
+    if filters.language is not None and language_of(f"{query}\n{response}") not in (filters.language, None):
+        return "other language"
     return None
+
+
+def language_of(text: str) -> str | None:
+    """ISO 639-1, by the words of a text; None where these are too few to tell."""
+    words = " ".join(word for word in _WORD.findall(_FORMULA.sub(" ", text)))
+    if len(words) < FEWEST_LETTERS:
+        return None
+    language: str = py3langid.classify(words)[0]
+    return language
 
 
 def equations(response: str) -> tuple[str, ...]:

@@ -11,9 +11,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from experiments.contamination import NONE, InCommon, Tested
+from experiments.held_out import HeldOut, declared
 from experiments.sources import read_hashed
+from orchestrator.artifacts import TOMBSTONE
 from orchestrator.files import sha256
-from orchestrator.identity import canonical
+from orchestrator.identity import canonical, defining
 
 Artifacts = Mapping[str, Mapping[str, Any]]  # of a plan, by key
 
@@ -66,6 +68,8 @@ class Findings:
     """All that was looked at; `problems` are sentences, and there should be none."""
 
     n_complete: int
+    n_evicted: int  # of these, checkpoints whose weights are gone and were not looked at
+    n_changed: int  # checkpoints that were trained again after an eviction, with other bytes
     n_missing: int
     chains: tuple[Chain, ...]
     overlap: tuple[Overlap, ...]
@@ -96,7 +100,7 @@ class Trained:
     def chain(self) -> str:
         """The same for checkpoints that differ in their amount alone."""
         subset = {name: value for name, value in self.spec["subset"].items() if name != "n"}
-        return canonical([{**self.spec, "subset": subset}, dict(self.inputs)])
+        return canonical([{**self.spec, "subset": subset}, defining(self.inputs)])
 
 
 def verify(plan: Mapping[str, Any], store: Path) -> Findings:
@@ -115,6 +119,8 @@ def verify(plan: Mapping[str, Any], store: Path) -> Findings:
     contamination = tuple(_contamination(store, artifacts, trained, _benchmarks(plan)))
     return Findings(
         n_complete=len(complete),
+        n_evicted=sum(bool(_evicted(_folder(store, artifacts, key))) for key in complete),
+        n_changed=sum(_changed(_folder(store, artifacts, key)) for key in complete),
         n_missing=len(artifacts) - len(complete),
         chains=chains,
         overlap=tuple(_overlap(artifacts, trained)),
@@ -123,6 +129,7 @@ def verify(plan: Mapping[str, Any], store: Path) -> Findings:
             *(problem for key in complete for problem in damage[key]),
             *_broken(chains),
             *_leaked(contamination),
+            *_held_out(artifacts, trained),
         ),
     )
 
@@ -138,12 +145,27 @@ def _pools(inputs: Mapping[str, str]) -> list[str]:
 def _damage(folder: Path) -> Iterator[str]:
     """A sentence for every file that is not what its manifest says."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    evicted = _evicted(folder)
     for name, described in manifest["files"].items():
         path = folder / name
-        if not path.is_file():
+        if name in evicted:
+            if evicted[name] != described:
+                yield f"{folder / TOMBSTONE} names another {name} than was written; {REMEDY}"
+        elif not path.is_file():
             yield f"{path} is missing; {REMEDY}"
         elif sha256(path) != described["sha256"]:
             yield f"{path} is not what was written; {REMEDY}"
+
+
+def _evicted(folder: Path) -> Mapping[str, Any]:
+    """The files that a tombstone stands for."""
+    path = folder / TOMBSTONE
+    return dict(json.loads(path.read_text(encoding="utf-8"))["files"]) if path.is_file() else {}
+
+
+def _changed(folder: Path) -> bool:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest["provenance"].get("as_evicted") is False
 
 
 def _trained(store: Path, artifacts: Artifacts, key: str) -> Trained:
@@ -250,4 +272,21 @@ def _leaked(contamination: Sequence[Contamination]) -> Iterator[str]:
                 f"{found.n_matches} of {found.n_rows} rows of {found.strategy} at amount {found.amount} "
                 f"(subset_seed={found.subset_seed}) are items of {found.benchmark}; "
                 "add it to data.decontaminate"
+            )
+
+
+def _held_out(artifacts: Artifacts, trained: Sequence[Trained]) -> Iterator[str]:
+    """A sentence for every checkpoint that saw a source which its pool holds out."""
+    known: dict[str, HeldOut] = {}
+    for one in trained:
+        pool = artifacts[one.inputs["pool"]]
+        validation = declared(pool["spec"])
+        if validation is None:
+            continue
+        if (seeds := canonical([pool["spec"]["seed"], pool["spec"]["validation"]])) not in known:
+            known[seeds] = read_hashed(pool["spec"]["seed"], pool["places"]).held_out(validation)
+        if seen := {source for _, _, source in one.rows} & known[seeds].sources:
+            yield (
+                f"{one.strategy} at amount {one.amount} (subset_seed={one.subset_seed}) was trained on "
+                f"{len(seen)} sources that data.validation holds out; remove its pool and run again"
             )

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from experiments.batches import Batch
+from experiments.how import Layout
 from experiments.llama import answer_logits, rotation
+from experiments.packed import packed, positions
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Learner:
 
     model: Any
     predict: Callable[[Batch], Tensor]  # logits, a row for each of the batch's targets
+    lay_out: Callable[[Batch], Batch]  # as `predict` wants it
 
     def trained(self) -> list[Tensor]:
         """The weights that training changes, in the order of the model."""
@@ -28,30 +31,50 @@ class Learner:
         return weight
 
 
-def of_new(llama: Any) -> Learner:
+def of_new(llama: Any, layout: Layout = "padded") -> Learner:
     """A Llama made from nothing: by a forward pass of our own, which is faster where models are tiny."""
     turn = rotation(llama)
-    return Learner(llama, lambda batch: answer_logits(llama, batch.tokens, batch.answers, turn))
+    if layout == "packed":
+        return Learner(llama, lambda batch: answer_logits(llama, batch, turn, apart=True), packed)
+    return Learner(llama, lambda batch: answer_logits(llama, batch, turn), _as_it_is)
 
 
-def of_any(model: Any, precision: str) -> Learner:
-    """Any causal language model of transformers, on the device it is on; dropout is what the model says."""
+def of_any(model: Any, precision: str, layout: Layout = "padded") -> Learner:
+    """Any causal language model of transformers, on the device it is on; dropout is what the model says.
+
+    To be packed it must be loaded with `packed.attention_for`.
+    """
     model.train()
-    return Learner(model, lambda batch: _answer_logits(model, batch, precision))
+    if layout == "packed":
+        return Learner(model, lambda batch: _packed_logits(model, batch, precision), packed)
+    return Learner(model, lambda batch: _padded_logits(model, batch, precision), _as_it_is)
 
 
-def _answer_logits(model: Any, batch: Batch, precision: str) -> Tensor:
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
+
+
+def _padded_logits(model: Any, batch: Batch, precision: str) -> Tensor:
     """Rows are padded on the right, where causal attention never looks, so no mask slows it down."""
     rows, length = batch.tokens.shape
     # The head computes as little as it can be told to: columns from the first answer of any row on.
     first = int((batch.answers % length).min())
-    columns = torch.arange(first, length, device=model.device)
-    places = batch.answers // length * len(columns) + batch.answers % length - first
+    places = batch.answers // length * (length - first) + batch.answers % length - first
+    logits = _logits(model, batch.tokens, torch.arange(first, length), precision)
+    return logits.reshape(rows * (length - first), -1).index_select(0, places.to(logits.device)).float()
+
+
+def _packed_logits(model: Any, batch: Batch, precision: str) -> Tensor:
+    """Where each example ends is told by positions that begin anew; a mask or a cache would undo that."""
+    places = positions(batch.lengths)[None]
+    return _logits(model, batch.tokens, batch.answers, precision, position_ids=places)[0].float()
+
+
+def _logits(model: Any, tokens: Tensor, columns: Tensor, precision: str, **given: Tensor) -> Tensor:
+    """Of some columns of every row."""
+    columns = columns.to(model.device)
+    placed = {name: tensor.to(model.device) for name, tensor in {"input_ids": tokens, **given}.items()}
     with torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        logits = model(
-            input_ids=batch.tokens.to(model.device), use_cache=False, logits_to_keep=columns
-        ).logits
+        logits: Tensor = model(**placed, use_cache=False, logits_to_keep=columns).logits
     # Not every model knows `logits_to_keep`.
-    kept = logits[:, -len(columns) :].reshape(rows * len(columns), -1)
-    wanted: Tensor = kept.index_select(0, places.to(model.device))
-    return wanted.float()
+    return logits if logits.shape[1] == len(columns) else logits.index_select(1, columns)

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody writes it
 
+from experiments import ranks
 from experiments.batches import Batch, ShuffledBatches
+from experiments.course import forget_peak, memory
 from experiments.keeper import Keeper
 from experiments.learner import Learner
+from experiments.plateau import Plateau
 from experiments.resume import Progress
 from experiments.training import Step, Training
 
@@ -39,10 +42,14 @@ class Recipe:
     weight_decay: float
     betas: tuple[float, float]
     clip: float
+    plateau: Plateau | None = None  # None: warm-up by its share, then a cosine
 
 
 def rate(recipe: Recipe, step: int) -> float:
-    """Return the learning rate of a step, counted from one: linear warm-up, then cosine."""
+    """Return the learning rate of a step, counted from one: linear warm-up, then cosine or a plateau."""
+    if recipe.plateau is not None:
+        share = recipe.plateau.share(step, recipe.final_rate_share)
+        return recipe.learning_rate * share
     n_warmup = round(recipe.warmup_share * recipe.n_steps)
     if step <= n_warmup:
         return recipe.learning_rate * step / n_warmup
@@ -67,33 +74,54 @@ def fit(
     weights = learner.trained()
     optimizer = _optimizer(learner, recipe)
     training = Training(learner.model, optimizer, batches, [])
-    keeper.resume(training, recipe.n_steps)
+    seed = torch.initial_seed()
+    ranks.first_decides(lambda: keeper.resume(training, recipe.n_steps))
+    ranks.hand_out(training)
+    forget_peak()
     reported = time.monotonic()
     for number in range(len(training.steps) + 1, recipe.n_steps + 1):
-        keeper.between_steps(training, recipe.n_steps)
+        ranks.first_decides(lambda: keeper.between_steps(training, recipe.n_steps))
+        ranks.begin_step(number, seed)
+        begun = time.monotonic()
         batch = next(batches)
+        parts = [learner.lay_out(part) for part in ranks.my_parts(batch, n_parts)]
         optimizer.zero_grad()
-        loss = _backward(learner, batch, n_parts)
+        loss = ranks.add(_backward(learner, parts, batch.n_tokens))
+        ranks.add_gradients(weights)
         norm = torch.nn.utils.clip_grad_norm_(weights, recipe.clip)
         now = rate(recipe, number)
         _set_rate(optimizer, now, recipe.embedding_rate_factor)
         optimizer.step()
-        training.steps.append(Step(number, loss, now, batch.n_tokens, norm.item()))
+        training.steps.append(
+            Step(
+                number,
+                loss,
+                now,
+                batch.n_tokens,
+                norm.item(),
+                batch.n_examples,
+                batch.n_read,
+                seconds=time.monotonic() - begun,
+                n_padding=sum(part.n_padding for part in parts),
+                memory=memory(),
+            )
+        )
         _check_loss(training.steps, recipe.n_steps)
         if time.monotonic() - reported > 1.0:
             reported = time.monotonic()
             progress(number / recipe.n_steps, f"step {number} of {recipe.n_steps}, loss {loss:.3f}")
+    ranks.first_decides(lambda: keeper.ended(training))
     return training.steps
 
 
-def _backward(learner: Learner, batch: Batch, n_parts: int) -> float:
-    """Add the gradient of the mean loss over the tokens of the whole batch; return that loss."""
+def _backward(learner: Learner, parts: Sequence[Batch], n_tokens: int) -> float:
+    """Add what the parts have in the gradient of the mean loss over so many tokens; return theirs of it."""
     total = 0.0
-    for part in batch.parts(n_parts):
+    for part in parts:
         if part.n_tokens:
             logits = learner.predict(part)
             targets = part.targets.to(logits.device)
-            loss = F.cross_entropy(logits, targets) * (part.n_tokens / batch.n_tokens)
+            loss = F.cross_entropy(logits, targets) * (part.n_tokens / n_tokens)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
     return total

@@ -3,29 +3,35 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from experiments import annotated, world
+from experiments.held_out import HeldOut, declared
 from experiments.llm.augment import empty_yields, rewritten
 from experiments.llm.collect import Collector
 from experiments.llm.journal import Journal
+from experiments.rejection import right_answers
 from experiments.resume import Resumption
 from experiments.sources import Problems, located, read_hashed
-from experiments.text import normalise, row_id
+from experiments.text import normalise, query_id, row_id
 from orchestrator.refusal import Refused
 from orchestrator.specs import (
     AnnotatedStrategy,
     LlmStrategy,
+    RejectionStrategy,
     SeedStrategy,
-    Strategy,
+    Single,
     SymbolicSource,
     SymbolicStrategy,
+    TableStrategy,
 )
 
-_STRATEGY: TypeAdapter[Strategy] = TypeAdapter(Strategy)
+_STRATEGY: TypeAdapter[Single] = TypeAdapter(Single)
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Offer:
     `provenance` has for each row, by its id, how a model came to write it.
     """
 
-    strategy: Strategy
+    strategy: Single
     rows: Iterator[Candidate]
     notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -62,16 +68,33 @@ class Making:
     benchmarks: Sequence[Problems]
     resumption: Resumption
     progress: Callable[[float, str], None]
+    inputs: Mapping[str, Path]
 
-    @property
-    def seed(self) -> Problems:
-        """The seed problems."""
+    @cached_property
+    def given(self) -> Problems:
+        """All seed problems, those that are held out too."""
         return read_hashed(self.spec["seed"], self.places)
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """What no row may be made from."""
+        validation = declared(self.spec)
+        return self.given.held_out(validation) if validation else HeldOut()
+
+    @cached_property
+    def seed(self) -> Problems:
+        """The seed problems that rows are made from."""
+        return self.given.without(self.held_out) if self.held_out.sources else self.given
 
     @property
     def forbidden(self) -> frozenset[str]:
-        """The benchmarks' queries in normal form."""
-        return frozenset(normalise(query) for one in self.benchmarks for query in one.queries)
+        """The queries of benchmarks and of what is held out, in normal form."""
+        asked = {normalise(query) for one in self.benchmarks for query in one.queries}
+        if self.held_out.sources:
+            asked |= {normalise(query) for query in self.given.queries} - set(
+                map(normalise, self.seed.queries)
+            )
+        return frozenset(asked)
 
 
 def offer(making: Making) -> Offer:
@@ -79,19 +102,46 @@ def offer(making: Making) -> Offer:
     spec, places = making.spec, making.places
     strategy = strategy_of(spec["strategy"], places)
     if isinstance(strategy, SymbolicStrategy):
-        return Offer(strategy, _generated(strategy, located(spec["seed"], places), making.forbidden))
+        return Offer(strategy, _generated(strategy, located(spec["seed"], places), making))
     if isinstance(strategy, AnnotatedStrategy):
         found = annotated.Yield()
         rows = _varied(strategy, making.seed, found, making.forbidden)
         return Offer(strategy, rows, {"problems": found.problems})
     if isinstance(strategy, LlmStrategy):
         return _written(strategy, making)
+    if isinstance(strategy, RejectionStrategy):
+        return _sampled(strategy, making)
     if isinstance(strategy, SeedStrategy):
         return Offer(strategy, _given(making.seed, "seed"))
-    return Offer(strategy, _given(read_hashed(spec["strategy"]["source"], places), "table"))
+    _refuse_without_sources(strategy, making)
+    table = read_hashed(spec["strategy"]["source"], places)
+    _refuse_unknown_sources(table, strategy, making)
+    return Offer(strategy, _given(table, "table"))
 
 
-def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Strategy:
+def _refuse_without_sources(strategy: TableStrategy, making: Making) -> None:
+    """Where sources are held out, rows must say which source they were made from."""
+    if making.held_out.sources and strategy.source.source is None:
+        raise Refused(
+            f"data.validation holds sources out, but strategy '{strategy.name}' does not say from which "
+            "source each row was made: name the column with strategy.source.source, or set "
+            "data.validation=null"
+        )
+
+
+def _refuse_unknown_sources(table: Problems, strategy: TableStrategy, making: Making) -> None:
+    if not making.held_out.sources:
+        return
+    every = HeldOut(frozenset(making.given.source_ids), frozenset(map(query_id, making.given.queries)))
+    if not any(map(every.has, table.source_ids, table.queries)):
+        raise Refused(
+            f"no row of {table.name} names a seed problem in column '{strategy.source.source}' (such as "
+            f"'{making.given.source_ids[0]}', or its query), so what is held out could not be taken out: "
+            "name another column, or set data.validation=null"
+        )
+
+
+def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Single:
     """The strategy as it stands in a spec, where a table is known by its digest and a server not at all."""
     if hashed["kind"] == "table":
         hashed = {**hashed, "source": places[hashed["source"]["digest"]]}
@@ -117,6 +167,19 @@ def _written(strategy: LlmStrategy, making: Making) -> Offer:
     return Offer(strategy, rows(), {"yield": yields}, provenance)
 
 
+def _sampled(strategy: RejectionStrategy, making: Making) -> Offer:
+    yields = empty_yields()
+    provenance: dict[str, Mapping[str, Any]] = {}
+
+    def rows() -> Iterator[Candidate]:
+        for row in right_answers(strategy, making.seed, making.inputs["completions"], yields):
+            identity = row_id(row.query, row.response)
+            provenance.setdefault(identity, row.provenance)
+            yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
+
+    return Offer(strategy, rows(), {"yield": yields}, provenance)
+
+
 def _given(problems: Problems, operation: str) -> Iterator[Candidate]:
     paths: Counter[str] = Counter()
     columns = (problems.row_ids, problems.source_ids, problems.queries, problems.responses)
@@ -125,14 +188,16 @@ def _given(problems: Problems, operation: str) -> Iterator[Candidate]:
         paths[query] += 1
 
 
-def _generated(strategy: SymbolicStrategy, seed: Any, forbidden: frozenset[str]) -> Iterator[Candidate]:
+def _generated(strategy: SymbolicStrategy, seed: Any, making: Making) -> Iterator[Candidate]:
     """Exactly as many rows as the strategy promises, all different and none about a benchmark's query."""
     if not isinstance(seed, SymbolicSource):
         raise Refused(
             f"strategy '{strategy.name}' rewrites problems of the symbolic world, but the seed problems "
             "are a table; choose data=mini, or a strategy that reads a table"
         )
-    rows = list(islice(world.augmented(strategy, seed, forbidden), strategy.rows))
+    rows = list(
+        islice(world.augmented(strategy, seed, making.forbidden, making.held_out.sources), strategy.rows)
+    )
     if len(rows) < strategy.rows:
         raise Refused(_too_few(strategy, len(rows), seed.n_items))
     for row in rows:

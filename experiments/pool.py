@@ -10,13 +10,14 @@ from typing import Any
 from experiments import poolfile
 from experiments.contamination import Tested, overlaps
 from experiments.llm.request import n_requests
+from experiments.mixed import Mixed
 from experiments.near import near_duplicates
 from experiments.offers import Making, Offer, offer, strategy_of
 from experiments.resume import Resumption
 from experiments.sieve import Counted, Sieve
 from experiments.sources import Problems, read_hashed
 from orchestrator.refusal import Refused
-from orchestrator.specs import Filters, LlmStrategy
+from orchestrator.specs import Filters, LlmStrategy, RejectionStrategy
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,11 @@ def make_pool(
 
     Raises Refused where nothing is left, and says why; Paused where a model still has to answer.
     """
-    assert not inputs, "a pool is made from sources alone"
-    path = into / "pool.parquet"
-    making = Making(spec, places, _benchmarks(spec, places), resumption, progress)
-    made = _made(making, path)
+    path = into / poolfile.NAME
+    making = Making(spec, places, _benchmarks(spec, places), resumption, progress, inputs)
+    made = _mixed(making, path) if spec["strategy"]["kind"] == "mixture" else _made(making, path)
     if made.provenance:
-        poolfile.write_provenance(path, into / "provenance.parquet", made.provenance)
+        poolfile.write_provenance(path, made.provenance)
     progress(0.9, "comparing with benchmarks")
     queries = (query for batch in poolfile.batches(path, ["query"]) for query in batch["query"].to_pylist())
     met = overlaps(queries, {one.name: Tested(one.queries) for one in making.benchmarks})
@@ -68,11 +68,11 @@ def size(spec: Mapping[str, Any], places: Mapping[str, Any]) -> dict[str, int]:
     strategy = strategy_of(spec["strategy"], places)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        making = Making(spec, places, _benchmarks(spec, places), Resumption(folder, math.inf), _unheard)
-        if isinstance(strategy, LlmStrategy):
+        making = Making(spec, places, _benchmarks(spec, places), Resumption(folder, math.inf), _unheard, {})
+        if isinstance(strategy, LlmStrategy | RejectionStrategy):
             n_problems = len(making.seed)
-            n_queries, n_rows = n_requests(spec["strategy"], n_problems)
-            return {"n_rows": n_rows, "n_sources": n_problems, "n_queries": n_queries or n_problems}
+            _, n_rows = n_requests(spec["strategy"], n_problems)
+            return {"n_rows": n_rows, "n_sources": n_problems, "n_queries": n_rows // strategy.paths}
         return dict(_made(making, folder / "pool.parquet").size)
 
 
@@ -87,7 +87,7 @@ def _benchmarks(spec: Mapping[str, Any], places: Mapping[str, Any]) -> list[Prob
 def _made(making: Making, path: Path) -> _Made:
     offered = offer(making)
     filters: Filters = getattr(offered.strategy, "filters", Filters())
-    sieve = Sieve(making.benchmarks, filters)
+    sieve = Sieve(making.benchmarks, filters, making.held_out)
     rows = sieve.kept(offered.rows)
     n_tokens = poolfile.write(path, offered.strategy, rows, lambda n: making.progress(0.5, f"{n} rows"))
     _refuse_nothing(offered, sieve)
@@ -100,6 +100,13 @@ def _made(making: Making, path: Path) -> _Made:
         removed["near duplicate"] = sieve.size["n_rows"] - size["n_rows"]
         n_tokens *= size["n_rows"] / sieve.size["n_rows"]
     return _Made(size, n_tokens, removed, offered.notes, offered.provenance)
+
+
+def _mixed(making: Making, path: Path) -> _Made:
+    mixed = Mixed(making.inputs, making.spec["strategy"]["weights"])
+    mixed.write(path, lambda n: making.progress(0.5, f"{n} rows"))
+    removed = {"in an earlier part": mixed.n_repeated}
+    return _Made(mixed.size, mixed.n_tokens, removed, {"parts": mixed.parts}, {})
 
 
 def _without_near_duplicates(path: Path, threshold: float) -> dict[str, int]:

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from experiments.offers import Candidate
 from experiments.sieve import spelling
-from orchestrator.specs import LlmStrategy, Strategy, SymbolicStrategy
+from orchestrator.specs import LlmStrategy, Strategy
 
+NAME, PROVENANCE = "pool.parquet", "provenance.parquet"
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("row_id", "source_id", "strategy", "operation")),
@@ -38,16 +39,18 @@ def write(
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as file:
         while batch := list(islice(rows, BATCH)):
             file.write_table(pa.Table.from_pylist([{**asdict(row), **constants} for row in batch], SCHEMA))
-            n_rows, n_tokens = n_rows + len(batch), n_tokens + _n_tokens(strategy, batch)
+            n_rows, n_tokens = n_rows + len(batch), n_tokens + _n_tokens(generator, batch)
             progress(n_rows)
     return n_tokens
 
 
-def write_provenance(pool: Path, path: Path, provenance: Mapping[str, Mapping[str, Any]]) -> None:
-    """A row for each of the pool's rows, in their order: its id, and how a model came to write it."""
+def write_provenance(pool: Path, provenance: Mapping[str, Mapping[str, Any]]) -> None:
+    """Beside the pool: for each row that a model wrote, in their order, its id and how that came about."""
     rows = (row for batch in batches(pool, ["row_id"]) for row in batch["row_id"].to_pylist())
-    table = pa.Table.from_pylist([{"row_id": row, **provenance[row]} for row in rows])
-    pq.write_table(table, path, compression="zstd")
+    told = [{"row_id": row, **provenance[row]} for row in rows if row in provenance]
+    names = dict.fromkeys(name for row in told for name in row)
+    table = pa.Table.from_pylist([{name: row.get(name) for name in names} for row in told])
+    pq.write_table(table, pool.with_name(PROVENANCE), compression="zstd")
 
 
 def batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -80,7 +83,12 @@ def rewrite(path: Path, change: Callable[[int, Row], Row | None]) -> None:
     aside.replace(path)
 
 
-def _n_tokens(strategy: Strategy, rows: Iterable[Candidate]) -> float:
-    if isinstance(strategy, SymbolicStrategy):
-        return sum(len(row.query.split()) + len(row.response.split()) for row in rows)
-    return sum(len(row.query) + len(row.response) for row in rows) / CHARACTERS_PER_TOKEN
+def n_tokens_of(generator: str, query: str, response: str) -> float:
+    """About how many tokens a row has."""
+    if generator == "symbolic":
+        return len(query.split()) + len(response.split())
+    return (len(query) + len(response)) / CHARACTERS_PER_TOKEN
+
+
+def _n_tokens(generator: str, rows: Iterable[Candidate]) -> float:
+    return sum(n_tokens_of(generator, row.query, row.response) for row in rows)

@@ -1,5 +1,6 @@
 """A model that exists: what a plan must know of it, the base that refers to it, and how it is read."""
 
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -31,7 +32,7 @@ SAMPLE = (
 
 
 def inspect(given: Mapping[str, Any]) -> dict[str, Any]:
-    """`digest` and `folder` of a model, and its `shape`.
+    """`digest` and `folder` of a model, its `shape`, and whether it has `dropout` in training.
 
     Raises Refused for one that is not there or not whole, that needs code of its own, whose tokenizer has
     no end or lacks the template asked for, or whose context is shorter than the one asked for.
@@ -54,7 +55,12 @@ def inspect(given: Mapping[str, Any]) -> dict[str, Any]:
             f"the tokenizer of {folder} has {len(tokenizer)} tokens and the model only {shape.vocabulary}: "
             "they do not belong together"
         )
-    return {"digest": digest_of(digests(files)), "folder": str(folder), "shape": asdict(shape)}
+    return {
+        "digest": digest_of(digests(files)),
+        "folder": str(folder),
+        "shape": asdict(shape),
+        "dropout": drops_out(config),
+    }
 
 
 def shape_of(config: Any, characters_per_token: float) -> Shape:
@@ -81,6 +87,12 @@ def shape_of(config: Any, characters_per_token: float) -> Shape:
         characters_per_token=characters_per_token,
         linear=linear,
     )
+
+
+def drops_out(config: Any) -> bool:
+    """Whether a model of this config draws what it leaves out; each architecture has names of its own."""
+    shares = (value for name, value in config.to_dict().items() if re.search("drop", name))
+    return any(isinstance(share, float) and share > 0 for share in shares)
 
 
 def link(place: str, digest: str, into: Path, progress: Callable[[float, str], None]) -> dict[str, Any]:

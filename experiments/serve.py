@@ -10,9 +10,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from experiments.followers import Followers, wanted
 from experiments.inference.held import Held
 from experiments.resume import Paused, Progress, Resumption
 from experiments.versions import VERSIONS
@@ -21,6 +23,7 @@ from experiments.versions import VERSIONS
 MAKERS = {
     "pool": ("experiments.pool", "make_pool"),
     "base": ("experiments.base", "make_base"),
+    "trunk": ("experiments.trunk", "make_trunk"),
     "checkpoint": ("experiments.train", "make_checkpoint"),
     "record": ("experiments.record", "make_record"),
 }
@@ -34,11 +37,12 @@ QUESTIONS = {
     "cost": ("experiments.cost", "answer", ("artifacts", "compute")),
 }
 ASKED = ("versions", *QUESTIONS, "make", "pause")
-WITH_TORCH = frozenset({"base", "checkpoint", "completions"})
+WITH_TORCH = frozenset({"base", "trunk", "checkpoint", "completions"})
 # These can be paused; records have nothing to save and come to their end.
 RESUMABLE = WITH_TORCH | {"pool"}
 WITH_PLACES = frozenset({"pool", "base", "completions", "record"})
-TRAINED = frozenset({"base", "checkpoint"})  # these want the memory of an engine for themselves
+TRAINED = frozenset({"base", "trunk", "checkpoint"})  # these want the memory of an engine for themselves
+BY_RANKS = frozenset({"trunk", "checkpoint"})  # these may have several processes to train them
 
 # By name, as the modules that define some of these take seconds to import.
 REFUSED = frozenset({"Refused", "TooLongError"})
@@ -55,19 +59,30 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 WARNINGS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """What this process has beside the request at hand."""
+
+    progress: Progress
+    pause: threading.Event
+    held: Held
+    followers: Followers
+
+
 def run() -> NoReturn:
     """Answer requests until stdin closes, which ends the process at once, whatever it is doing."""
-    _leave_signals_to_the_one_who_asks()
+    leave_signals_to_the_one_who_asks()
     answer = _Answers()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     pause = threading.Event()
-    held = Held()
+    stage = _Stage(answer.progress, pause, Held(), Followers(answer.fail))
     threading.Thread(target=_listen, args=(requests, pause), daemon=True).start()
     while True:
-        answer.send(_answered(requests.get(), answer.progress, pause, held))
+        answer.send(_answered(requests.get(), stage))
 
 
-def _leave_signals_to_the_one_who_asks() -> None:
+def leave_signals_to_the_one_who_asks() -> None:
+    """Have this process end when its stdin closes, and by no signal that a whole job is sent."""
     # Ctrl-C reaches the whole group of processes, a warning of the cluster the whole job.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in WARNINGS:
@@ -91,6 +106,11 @@ class _Answers:
         except BrokenPipeError:
             os._exit(1)  # nobody listens any more
 
+    def fail(self, failed: Mapping[str, Any]) -> NoReturn:
+        """Answer in place of a request that will never come to its end."""
+        self.send({"failed": failed})
+        os._exit(1)
+
     def progress(self, done: float, note: str) -> None:
         self.send({"progress": done, "note": note})
 
@@ -112,13 +132,13 @@ def _asks_to_pause(line: bytes) -> bool:
         return False  # answered in its turn, with what is wrong with it
 
 
-def _answered(line: bytes, progress: Progress, pause: threading.Event, held: Held) -> dict[str, Any]:
+def _answered(line: bytes, stage: _Stage) -> dict[str, Any]:
     try:
-        return {"result": _result(json.loads(line), progress, pause, held)}
+        return {"result": _result(json.loads(line), stage)}
     except Paused as paused:
         return {"paused": str(paused)}
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
-        if any(kind.__name__ in REFUSED for kind in type(error).__mro__):
+        if is_refusal(error):
             return {"refused": str(error)}
         return {
             "failed": {
@@ -129,12 +149,12 @@ def _answered(line: bytes, progress: Progress, pause: threading.Event, held: Hel
         }
 
 
-def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Event, held: Held) -> Any:
+def _result(request: Mapping[str, Any], stage: _Stage) -> Any:
     match request["ask"]:
         case "versions":
             return VERSIONS
         case "make":
-            return _made(request, progress, pause, held)
+            return _made(request, stage)
         case question if question in QUESTIONS:
             module, name, given = QUESTIONS[question]
             return _named(module, name)(*(request[part] for part in given))
@@ -142,28 +162,37 @@ def _result(request: Mapping[str, Any], progress: Progress, pause: threading.Eve
             raise ValueError(f"'{other}' cannot be asked; {', '.join(ASKED)} can")
 
 
-def _made(request: Mapping[str, Any], progress: Progress, pause: threading.Event, held: Held) -> Any:
+def _made(request: Mapping[str, Any], stage: _Stage) -> Any:
     kind = request["kind"]
     if kind in TRAINED:
-        held.end()
+        stage.held.end()
     if kind in WITH_TORCH and "torch" not in sys.modules:
         _named("experiments.compute", "settle")()
     inputs = {role: Path(folder) for role, folder in request["inputs"].items()}
-    arguments: list[Any] = [request["spec"], inputs, Path(request["into"]), progress]
+    arguments: list[Any] = [request["spec"], inputs, Path(request["into"]), stage.progress]
     if kind in WITH_PLACES:
         arguments.append(request["places"])
     if kind in RESUMABLE:
-        arguments.append(Resumption(Path(request["state"]), request["save_every"], pause))
-    if kind == "checkpoint":
-        arguments.append(_named("experiments.how", "How")(request["micro_batches"], **request["compute"]))
+        arguments.append(Resumption(Path(request["state"]), request["save_every"], stage.pause))
+    if kind in BY_RANKS:
+        how = _named("experiments.how", "How")(request["micro_batches"], **request["compute"])
+        with stage.followers.at_work(request, wanted(how.ranks)):
+            return _named(*MAKERS[kind])(*arguments, how)
+    if kind in WITH_TORCH:
+        stage.followers.end()  # their GPUs are wanted, and this process is to be by itself
     if kind == "completions":
-        return _named("experiments.generate", "Generation")(held, request["inference"]).make(*arguments)
+        return _named("experiments.generate", "Generation")(stage.held, request["inference"]).make(*arguments)
     return _named(*MAKERS[kind])(*arguments)
 
 
 def _named(module: str, name: str) -> Callable[..., Any]:
     function: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return function
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the input is wrong, and not the making."""
+    return any(kind.__name__ in REFUSED for kind in type(error).__mro__)
 
 
 def cause_of(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from experiments.filters import failing, path_id
+from experiments.held_out import HeldOut
 from experiments.offers import Candidate
 from experiments.sources import Problems
 from experiments.text import normalise, query_id
@@ -17,8 +18,9 @@ class Sieve:
     file: `spellings` holds, by place, what the row there has to give way to if that comes first in order.
     """
 
-    def __init__(self, benchmarks: Sequence[Problems], filters: Filters) -> None:
+    def __init__(self, benchmarks: Sequence[Problems], filters: Filters, held_out: HeldOut) -> None:
         self._filters = filters
+        self._held_out = held_out
         self._asked = {normalise(query): one.name for one in benchmarks for query in one.queries}
         self._places: dict[bytes, int] = {}
         self._paths: set[bytes] = set()
@@ -48,6 +50,8 @@ class Sieve:
         query, identity = normalise(row.query), bytes.fromhex(row.row_id)
         if not query or not row.response.strip():
             return "empty"
+        if self._held_out.has(row.source_id, row.query):
+            return "held out"
         if query in self._asked:
             self.hit[self._asked[query]] += 1
             return "benchmark"

@@ -4,18 +4,28 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from experiments import tables, world
 from experiments.grading.batch import complaint, reference_of
+from experiments.held_out import HeldOut, chosen
 from experiments.text import query_id, row_id
 from orchestrator.refusal import Refused
-from orchestrator.specs import AnswerRule, Source, SymbolicSource, TableSource
+from orchestrator.specs import (
+    AnswerRule,
+    GivenSource,
+    HeldOutSource,
+    Source,
+    SymbolicSource,
+    TableSource,
+    Validation,
+)
 
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
+_GIVEN: TypeAdapter[GivenSource] = TypeAdapter(GivenSource)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,35 @@ class Problems:
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    def taken(self, indices: Sequence[int], name: str) -> "Problems":
+        """Some of the rows, in their order."""
+
+        def of(column: Sequence[Any]) -> list[Any]:
+            return [column[index] for index in indices]
+
+        return replace(
+            self,
+            name=name,
+            row_ids=of(self.row_ids),
+            source_ids=of(self.source_ids),
+            queries=of(self.queries),
+            responses=of(self.responses),
+            numbers=of(self.numbers),
+        )
+
+    def held_out(self, validation: Validation) -> HeldOut:
+        """Which of the sources are held out, and what they ask."""
+        sources = chosen(self.source_ids, validation)
+        asked = (
+            query for source, query in zip(self.source_ids, self.queries, strict=True) if source in sources
+        )
+        return HeldOut(sources, frozenset(map(query_id, asked)))
+
+    def without(self, held: HeldOut) -> "Problems":
+        """The rows of all other sources."""
+        left = [index for index, source in enumerate(self.source_ids) if source not in held.sources]
+        return self.taken(left, self.name)
 
     def place(self, index: int) -> str:
         """Where a row was found, for people."""
@@ -61,6 +100,8 @@ def read_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Problem
 
     Raises Refused where the content is no longer what was hashed.
     """
+    if hashed["kind"] == "held_out":
+        return _held_out(read_hashed(hashed["of"], places), Validation.model_validate(hashed["validation"]))
     problems = read(located(hashed, places))
     if hashed["kind"] == "table" and problems.digest != hashed["digest"]:
         raise Refused(
@@ -71,21 +112,36 @@ def read_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Problem
     return problems
 
 
-def located(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Source:
+def located(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> GivenSource:
     """The full source of one that stands in a spec."""
-    return _SOURCE.validate_python(places[hashed["digest"]] if hashed["kind"] == "table" else hashed)
+    return _GIVEN.validate_python(places[hashed["digest"]] if hashed["kind"] == "table" else hashed)
 
 
 def read(source: Source) -> Problems:
     """The rows of a source. Raises Refused with file, line and remedy for what cannot be read."""
+    if isinstance(source, HeldOutSource):
+        return _held_out(read(source.of), source.validation)
     return _symbolic(source) if isinstance(source, SymbolicSource) else _table(source)
 
 
-def name_of(source: Source) -> str:
+def name_of(source: GivenSource) -> str:
     """What a person calls the source."""
     if isinstance(source, SymbolicSource):
         return f"the world's {source.part} part"
     return tables.name_of(source)
+
+
+def _held_out(problems: Problems, validation: Validation) -> Problems:
+    held = problems.held_out(validation)
+    indices = [index for index, source in enumerate(problems.source_ids) if source in held.sources]
+    n_sources = len(set(problems.source_ids))
+    if not 0 < len(held.sources) < n_sources:
+        raise Refused(
+            f"data.validation holds out {len(held.sources)} of the {n_sources} sources of {problems.name}: "
+            "choose a share or a count that leaves some on both sides"
+        )
+    digest = hashlib.sha256(_canonical([problems.digest, validation.model_dump(mode="json")])).hexdigest()
+    return replace(problems.taken(indices, f"the held-out part of {problems.name}"), digest=digest)
 
 
 def _symbolic(source: SymbolicSource) -> Problems:

@@ -15,6 +15,7 @@ from experiments.encode import Reading
 from experiments.how import How
 from experiments.hub import CONFIGURATION
 from experiments.learner import Learner
+from experiments.packed import attention_for, check_apart
 from orchestrator.cell import Train
 
 
@@ -35,17 +36,20 @@ def start(base: Path, spec: dict[str, Any], how: How) -> Start:
     made = models.load(base)
     context = made.model.config.max_position_embeddings
     reading = Reading(made.tokenizer, spec["prompt"], context, train.too_long)
-    return Start(learners.of_new(made.model), reading, lambda into: models.save(made, into))
+    return Start(learners.of_new(made.model, how.layout), reading, lambda into: models.save(made, into))
 
 
 def _pretrained(base: Path, spec: dict[str, Any], train: Train, how: How) -> Start:
     torch.manual_seed(spec["train_seed"])  # adapters and dropout
-    model = pretrained.load(base, spec["dtype"], how.attention)
+    attention = attention_for(how.attention) if how.layout == "packed" else how.attention
+    model = pretrained.load(base, spec["dtype"], attention)
     if train.lora is not None:
         model = lora.with_adapters(model, train.lora)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     if how.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if how.layout == "packed":
+        check_apart(model)
     reading = Reading(pretrained.read_tokenizer(base), spec["prompt"], spec["context"], train.too_long)
 
     def save(into: Path) -> None:
@@ -57,4 +61,4 @@ def _pretrained(base: Path, spec: dict[str, Any], train: Train, how: How) -> Sta
             shutil.copyfile(base / CONFIGURATION, into / CONFIGURATION)
         pretrained.copy_tokenizer(base, into)
 
-    return Start(learners.of_any(model, train.precision), reading, save)
+    return Start(learners.of_any(model, train.precision, how.layout), reading, save)

@@ -13,6 +13,7 @@ of three ways. An amount is a prefix of the result. What follows is the reason f
 Nothing here is drawn at random, and `train_seed` does not come in.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -23,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from experiments.text import query_id
+from orchestrator import mixing
 from orchestrator.refusal import Refused
 
 Order = Literal["breadth", "rows", "grouped"]
@@ -53,11 +55,14 @@ def select(pool: pa.Table, seed: pa.Table | None, subset: Mapping[str, Any]) -> 
     """The rows that a cell is trained on: `position, row_id, source_id, role, query, response`.
 
     `subset` is {"n", "unit", "order", "seed"}: the first n examples or queries of the pool (role `pool`),
-    behind the whole seed set (role `seed`) where one rides along. Raises Refused where n is above the pool,
-    and where nothing is left to train on.
+    behind the whole seed set (role `seed`) where one rides along; of a mixture also {"weights"}. Raises
+    Refused where n is above the pool, and where nothing is left to train on.
     """
     order, unit, n_units = subset["order"], subset["unit"], subset["n"]
-    rows = nested(pool, order, unit, subset["seed"])
+    if "weights" in subset:
+        rows = mixed(pool, order, unit, subset["seed"], subset["weights"])
+    else:
+        rows = nested(pool, order, unit, subset["seed"])
     if n_units > rows.size:
         raise Refused(
             f"an amount of {n_units} is above the pool, which has {rows.size} {unit}; "
@@ -93,6 +98,40 @@ def nested(pool: pa.Table, order: Order, unit: Unit, subset_seed: int) -> Nested
     turn = np.array([turn_of[query] for query in queries], dtype=np.int64)
     high, low = _hashes("row", subset_seed, map("".join, zip(rows, queries, strict=True)))
     return Nested(np.lexsort((low, high, turn)), np.cumsum(np.bincount(turn, minlength=len(distinct))))
+
+
+def mixed(pool: pa.Table, order: Order, unit: Unit, subset_seed: int, weights: Mapping[str, int]) -> Nested:
+    """As much of a mixture in nested order as holds its shares.
+
+    Each part (`strategy` of a row) is in the order that it has alone, and parts take turns by weight. With
+    unit `queries` one that several parts have is of the first by name, with all its rows.
+    """
+    parts = _parts(pool, unit)
+    orders = {part: nested(pool.take(pa.array(at)), order, unit, subset_seed) for part, at in parts.items()}
+    used = mixing.reach({part: orders[part].size if part in orders else 0 for part in weights}, weights)
+    common = math.lcm(*weights.values())
+    rows, turns, lengths = [], [], []
+    for number, (part, one) in enumerate(sorted(orders.items())):
+        turn = (2 * np.arange(used[part]) + 1) * (common // weights[part])
+        turns.append(turn * len(orders) + number)
+        rows.append(parts[part][one.prefix(used[part])])
+        lengths.append(np.diff(one.ends[: used[part]], prepend=0))
+    turn, length = np.concatenate(turns), np.concatenate(lengths)
+    by_turn = np.argsort(np.repeat(turn, length), kind="stable")
+    return Nested(np.concatenate(rows)[by_turn], np.cumsum(length[np.argsort(turn)]))
+
+
+def _parts(pool: pa.Table, unit: Unit) -> dict[str, Integers]:
+    """The rows of each part of a mixture."""
+    names = pool["strategy"].to_pylist()
+    if unit == "queries":
+        queries = [query_id(query) for query in pool["query"].to_pylist()]
+        first: dict[str, str] = {}
+        for query, name in zip(queries, names, strict=True):
+            first[query] = min(name, first.get(query, name))
+        names = [first[query] for query in queries]
+    of = np.array(names)
+    return {str(name): np.flatnonzero(of == name) for name in np.unique(of)}
 
 
 def ordered(names: Sequence[str], sources: Sequence[str], order: Order, subset_seed: int) -> Integers:

@@ -16,13 +16,18 @@ DTYPES = {int: torch.int64, float: torch.float64}
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did."""
+    """What one step did: the same whoever trains, and from `seconds` on what was measured meanwhile."""
 
     step: int
     loss: float
     learning_rate: float
-    n_tokens: int
+    n_tokens: int  # that count in the loss
     grad_norm: float
+    n_examples: int
+    n_read: int  # tokens of prompts and responses
+    seconds: float
+    n_padding: int  # places that held no token
+    memory: int  # bytes: of a GPU the most so far, else what the process holds after the step
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,7 @@ class Training:
         if self.batches.random_state() != state.facts.get("batches"):
             self.batches.seek(0)
             raise UnusableError("its data do not go on where this process would go on")
-        with torch.no_grad():
-            for name, weight in self._weights().items():
-                weight.copy_(state.tensors[f"weights.{name}"])
+        self.take_weights(state)
         moments = {
             index: {name: state.tensors[f"optimizer.{index}.{name}"].clone() for name in MOMENTS}
             for index in self._indices()
@@ -69,6 +72,12 @@ class Training:
         _set_random_states(state.tensors)
         columns = [state.tensors[f"course.{field.name}"].tolist() for field in fields(Step)]
         self.steps[:] = [Step(*row) for row in zip(*columns, strict=True)]
+
+    def take_weights(self, state: State) -> None:
+        """Train on from these weights, and nothing else of a state."""
+        with torch.no_grad():
+            for name, weight in self._weights().items():
+                weight.copy_(state.tensors[f"weights.{name}"])
 
     def _check_pieces(self, tensors: dict[str, Tensor]) -> None:
         weights = self._weights()

@@ -43,7 +43,13 @@ def read_plan_file(path: Path) -> dict[str, Any]:
 
 
 def _show(found: Findings, console: Console) -> None:
-    console.print(f"{found.n_complete} artifacts complete, {found.n_missing} not made yet")
+    gone = f" ({found.n_evicted} without their weights, which were evicted)" if found.n_evicted else ""
+    console.print(f"{found.n_complete} artifacts complete{gone}, {found.n_missing} not made yet")
+    if found.n_changed:
+        console.print(
+            f"{found.n_changed} checkpoints were trained again after their weights had been evicted, with "
+            "other bytes: records from before are of the weights of then"
+        )
     chains = Table("strategy", "subset seed", "train seed", "amounts", "nested", title="Chains")
     for chain in found.chains:
         amounts = " < ".join(map(str, chain.amounts))

@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator import elsewhere
+from orchestrator.elsewhere import Outputs, Study
 from orchestrator.refusal import Refused
 from orchestrator.stages import StageFailed
 
@@ -18,7 +19,6 @@ COMPOSING = ("run", "plan")
 # A disk that is full or may not be written to is no mistake of the program's.
 OUT_OF_OUR_HANDS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-EVERYTHING = {**OVERRIDES, "allow_interspersed_args": True}
 
 app = typer.Typer(
     help="What does each doubling of fine-tuning data buy?\n\n"
@@ -29,8 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Study = Annotated[str, typer.Argument(help="name of a study, or its folder")]
-Outputs = Annotated[Path, typer.Option(help="where results lie")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else there")]
 
 
@@ -119,6 +117,22 @@ def doctor(
 
 
 @app.command()
+def gc(
+    study: Annotated[str | None, typer.Argument(help="name of a study, or its folder; none: all")] = None,
+    outputs: Outputs = Path("outputs"),
+    *,
+    free: Annotated[bool, typer.Option("--free", help="do it; without it, only show")] = False,
+    paid: Annotated[bool, typer.Option("--paid", help="also pools that a model wrote")] = False,
+    json: Json = False,
+) -> None:
+    """What is on disk, by study and kind, and what nobody refers to or keeps; frees that with --free.
+
+    doublings gc mini --free
+    """
+    raise typer.Exit(_verb("gc").collect(study, outputs, free=free, paid=paid, as_json=json))
+
+
+@app.command()
 def efficiency(study: Study, outputs: Outputs = Path("outputs"), *, json: Json = False) -> None:
     """What a study asked for against what it used, and better numbers for the next.
 
@@ -145,78 +159,7 @@ def drive(run: Path) -> None:
     raise typer.Exit(_verb("drive").drive(run))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def report(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
-    """Write the report page of a study anew, with its figures and tables.
-
-    doublings report mini --formats pdf,png --open
-
-    --formats KIND[,KIND]: file formats of the figures, by default pdf,svg,png,pgf
-
-    --open: open the page when it is written
-
-    --json: the answers on stdout, nothing else
-    """
-    folder = _verb("study").find(study, outputs).root
-    _hand_over("analysis", "report", str(folder), *context.args)
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def verify(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
-    """Prove from the files that subsets nest and nothing changed; overlap of sources, contamination.
-
-    doublings verify mini
-    """
-    found = _verb("study").find(study, outputs)
-    number = found.newest()
-    _hand_over(
-        "experiments", "verify", str(found.plans / f"{number}.json"), str(found.outputs), *context.args
-    )
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def distribution(study: Study, context: typer.Context, outputs: Outputs = Path("outputs")) -> None:
-    """How far each pool lies from each benchmark, by amount; the report draws where the queries lie.
-
-    doublings distribution mini --by tsne
-
-    --by pca|tsne: how places in the plane are found
-
-    --json: the tables on stdout, nothing else
-    """
-    found = _verb("study").find(study, outputs)
-    plan = str(found.plans / f"{found.newest()}.json")
-    _hand_over("experiments", "distribution", plan, str(found.outputs), *context.args)
-
-
-@app.command(context_settings=EVERYTHING)
-def fit(context: typer.Context) -> None:
-    """Fit accuracy against amount on any tidy table, without a study.
-
-    doublings fit TABLE.csv --amount n --value accuracy --by model --percent
-    """
-    _hand_over("analysis", "fit", *context.args)
-
-
-@app.command(context_settings=EVERYTHING)
-def power(context: typer.Context) -> None:
-    """How many seeds, amounts and test items find a difference of slopes; which run says most next.
-
-    doublings power mini --difference 0.5
-    """
-    source, *options = context.args or [""]
-    if source and not source.startswith("-") and not Path(source).is_file():
-        source = str(_verb("study").find(source, Path("outputs")).root)
-    _hand_over("analysis", "power", *([source] if source else []), *options)
-
-
-@app.command(context_settings=EVERYTHING)
-def grade(context: typer.Context) -> None:
-    """Grade completions in any JSONL file.
-
-    doublings grade FILE.jsonl --benchmark gsm8k --json
-    """
-    _hand_over("experiments", "grade", *context.args)
+elsewhere.register(app)
 
 
 def main() -> None:
@@ -254,11 +197,6 @@ def _completions(arguments: list[str]) -> int:
 def _verb(module: str) -> Any:
     """The module behind a verb, imported only when it is wanted: `--help` must not wait for Hydra."""
     return importlib.import_module(f"orchestrator.{module}")
-
-
-def _hand_over(package: str, *arguments: str) -> None:
-    """A verb that belongs to another room runs there, as a command."""
-    raise typer.Exit(subprocess.run([sys.executable, "-m", package, *arguments]).returncode)
 
 
 if __name__ == "__main__":

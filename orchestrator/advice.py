@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from orchestrator.estimate import OVERHEAD
 from orchestrator.identity import KINDS, Kind
+from orchestrator.pace import OVERHEAD
 from orchestrator.shapes import MARGIN
 from orchestrator.usage import Job, Made
 

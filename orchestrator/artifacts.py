@@ -13,6 +13,8 @@ from orchestrator.files import flush, read_json, sha256, write_json
 from orchestrator.identity import KINDS, Artifact, Kind
 
 MANIFEST = "manifest.json"
+TOMBSTONE = "tombstone.json"  # in place of weights; what it names is gone, or about to go
+EVICTABLE: frozenset[Kind] = frozenset({"checkpoint"})  # what has weights that may be made again
 
 
 class Store:
@@ -29,6 +31,14 @@ class Store:
         """Whether the artifact is complete."""
         return (self.folder(kind, key) / MANIFEST).exists()
 
+    def evicted(self, kind: Kind, key: str) -> bool:
+        """Whether a tombstone stands for its weights: good for the records there are, not for new ones."""
+        return (self.folder(kind, key) / TOMBSTONE).exists()
+
+    def whole(self, kind: Kind, key: str) -> bool:
+        """Whether the artifact is complete and nothing of it was evicted: others can be made from it."""
+        return self.has(kind, key) and not self.evicted(kind, key)
+
     def keys(self, kind: Kind) -> set[str]:
         """All complete artifacts of a kind, by one listing of its folder."""
         folder = self.root / kind
@@ -42,6 +52,10 @@ class Store:
         """The keys of those that are complete."""
         on_disk = {kind: self.keys(kind) for kind in KINDS}
         return {artifact.key for artifact in artifacts if artifact.key in on_disk[artifact.kind]}
+
+    def without_weights(self, artifacts: Iterable[Artifact]) -> set[str]:
+        """The keys of those that a tombstone stands for."""
+        return {one.key for one in artifacts if one.kind in EVICTABLE and self.evicted(one.kind, one.key)}
 
     def manifest(self, kind: Kind, key: str) -> dict[str, Any]:
         """What was written beside the payload. Raises FileNotFoundError for what is not complete."""
@@ -76,7 +90,7 @@ class Store:
                 "inputs": dict(artifact.inputs),
                 "summary": dict(summary),
                 "files": files,
-                "provenance": dict(provenance),
+                "provenance": {**provenance, **self._likeness(artifact, files)},
             }
             write_json(made / MANIFEST, manifest)
             flush(made / MANIFEST)
@@ -85,6 +99,13 @@ class Store:
             return published
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+    def _likeness(self, artifact: Artifact, files: Mapping[str, Any]) -> dict[str, bool]:
+        """Whether what was evicted is back byte for byte: records from before are of those weights."""
+        if not self.evicted(artifact.kind, artifact.key):
+            return {}
+        before = read_json(self.folder(artifact.kind, artifact.key) / TOMBSTONE)["files"]
+        return {"as_evicted": before.items() <= files.items()}
 
     def discard_unfinished(self, artifact: Artifact) -> None:
         """Remove what dead makers left; only the holder of the artifact's lease may call this."""
@@ -97,15 +118,17 @@ class Store:
 
     def _move(self, artifact: Artifact, made: Path) -> bool:
         final = self.folder(artifact.kind, artifact.key)
-        if final.exists() and not (final / MANIFEST).exists():
-            # Somebody took the manifest away by hand: what is left is not an artifact.
-            final.rename(made.with_name(f"{made.name}.without-manifest"))
+        aside = made.with_name(f"{made.name}.replaced")
+        if final.exists() and not self.whole(artifact.kind, artifact.key):
+            # Somebody took the manifest away by hand, or weights are back where only a tombstone was.
+            final.rename(aside)
         try:
             made.rename(final)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
+        shutil.rmtree(aside, ignore_errors=True)
         with contextlib.suppress(OSError):  # some shared file systems cannot flush a folder
             flush(final.parent)
         return True

@@ -88,6 +88,23 @@ class Lora(Spec):
     targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
 
+class Trunk(Spec):
+    """One pass in nested order at a constant rate, which amounts share, and a cooldown for each of them.
+
+    Hägele et al. 2024, arXiv 2405.18392.
+    """
+
+    warmup_steps: Annotated[int, Field(ge=0)]  # not a share: they are the same for every amount
+    cooldown_share: Annotated[float, Field(gt=0.0, le=1.0)]  # of the steps of an amount
+    # How the rate falls, by the share t of the cooldown: 1 - t, 1 - sqrt(t), (1 + cos(pi t)) / 2.
+    cooldown: Literal["linear", "sqrt", "cosine"]
+    shared: bool = True  # false: every amount is trained by itself, to see what sharing changes
+
+    def n_cooldown(self, n_steps: int) -> int:
+        """How many of the steps are the cooldown's."""
+        return max(1, round(self.cooldown_share * n_steps))
+
+
 class Train(Spec):
     """The recipe of fine-tuning. Loss on the response only, normalised by the tokens of the batch.
 
@@ -99,7 +116,7 @@ class Train(Spec):
     learning_rate: Rate
     embedding_rate_factor: Rate
     warmup_share: Share
-    final_rate_share: Share  # cosine ends at this share of the peak
+    final_rate_share: Share  # cosine or cooldown ends at this share of the peak
     weight_decay: Annotated[float, Field(ge=0.0)]
     betas: Annotated[tuple[float, float], Field(strict=False)]
     clip: Rate
@@ -107,12 +124,15 @@ class Train(Spec):
     precision: Dtype = "float32"  # of the arithmetic; bfloat16 is torch's autocast
     lora: Lora | None = None  # None: all weights are trained
     too_long: Literal["error", "drop", "truncate"] = "error"  # an example above the context
+    # Whether batches hold examples of like length, so that little is padded; else they are as drawn.
+    group_by_length: bool = True
+    trunk: Trunk | None = None  # None: every amount is shuffled, with a cosine of its own
 
 
 class Benchmark(Spec):
     """Test items, and how an answer is taken from a completion."""
 
-    role: Literal["in_domain", "out_of_domain"]
+    role: Literal["in_domain", "out_of_domain", "validation"]
     source: Source
     answer: AnswerRule
     prompt: Prompt | None = None  # None: the model's own

@@ -1,13 +1,13 @@
 """What a worker makes next: whatever of a run is ready, or what its own job was given."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator import triage
 from orchestrator.identity import Artifact, Kind
 from orchestrator.leases import Lease
-from orchestrator.ledger import Ledger
+from orchestrator.ledger import Ledger, needed_again
 from orchestrator.note import stop_file
 
 POLL = 0.25
@@ -41,17 +41,40 @@ class Shared:
         """What is neither complete, nor failed, nor made from something that failed; nothing once stopped."""
         if stop_file(self._folder).exists():
             return []
-        complete = self._ledger.store.complete(self.artifacts[key] for key in self._left)
-        self._left = [key for key in self._left if key not in complete]
+        self._left = self._not_there()
         self._given_up |= self._ledger.failures.failed().intersection(self._left)
         self._give_up_on_what_follows()
         return [self.artifacts[key] for key in self._left]
+
+    def _not_there(self) -> list[str]:
+        """What is left, with all whose weights were evicted and are needed for it, whoever evicted them."""
+        store = self._ledger.store
+        left = {key: self.artifacts[key] for key in self._left}
+        left = {key: left[key] for key in left.keys() - store.complete(left.values())}
+        evicted = store.without_weights(self._made_from(left.values()))
+
+        def missing(again: set[str]) -> Iterable[Artifact]:
+            return [*left.values(), *(self.artifacts[key] for key in again)]
+
+        again = needed_again(evicted, missing)
+        return [*sorted(again - left.keys()), *(key for key in self._left if key in left)]
+
+    def _made_from(self, artifacts: Iterable[Artifact]) -> list[Artifact]:
+        """All that they go back to."""
+        found: dict[str, Artifact] = {}
+        unseen = [key for artifact in artifacts for key in artifact.inputs.values()]
+        while unseen:
+            key = unseen.pop()
+            if key not in found:
+                found[key] = self.artifacts[key]
+                unseen += found[key].inputs.values()
+        return list(found.values())
 
     def _claim(self, unfinished: Sequence[Artifact], about: Mapping[str, str]) -> Claim | None:
         waiting = {artifact.key for artifact in unfinished}
         for artifact in unfinished:
             if waiting.isdisjoint(artifact.inputs.values()) and (
-                lease := _taken(artifact, self._ledger, about)
+                lease := _taken(artifact, self.kinds, self._ledger, about)
             ):
                 return artifact, lease
         return None
@@ -94,16 +117,32 @@ class Assigned:
     def _take(self, artifact: Artifact, about: Mapping[str, str]) -> Lease | None:
         """The lease, unless it is complete, has failed, or waits for its inputs."""
         store = self._ledger.store
-        if store.has(artifact.kind, artifact.key) or self._ledger.failures.of(artifact.key):
+        if self._settled(artifact) or self._ledger.failures.of(artifact.key):
             return None
-        if not all(store.has(self.kinds[key], key) for key in artifact.inputs.values()):
+        if not all(store.whole(self.kinds[key], key) for key in artifact.inputs.values()):
             return None
-        return _taken(artifact, self._ledger, about)
+        return _taken(artifact, self.kinds, self._ledger, about)
+
+    def _settled(self, artifact: Artifact) -> bool:
+        """Whether it is there; evicted weights are wanted again unless all uses in this job are done."""
+        store = self._ledger.store
+        if not store.evicted(artifact.kind, artifact.key):
+            return store.has(artifact.kind, artifact.key)
+        uses = [one for one in self._order if artifact.key in one.inputs.values()]
+        return bool(uses) and all(store.has(one.kind, one.key) for one in uses)
 
 
-def _taken(artifact: Artifact, ledger: Ledger, about: Mapping[str, str]) -> Lease | None:
+def _taken(
+    artifact: Artifact, kinds: Mapping[str, Kind], ledger: Ledger, about: Mapping[str, str]
+) -> Lease | None:
     lease = ledger.leases.claim(artifact.key, {**about, "label": artifact.label, "kind": artifact.kind})
-    if lease is not None and ledger.store.has(artifact.kind, artifact.key):
+    if lease is None:
+        return None
+    if ledger.store.whole(artifact.kind, artifact.key):
         ledger.leases.clear(artifact.key)
+        return None
+    # Who evicts weights looks at the leases after the tombstone is there: one of us two sees the other.
+    if any(ledger.store.evicted(kinds[key], key) for key in artifact.inputs.values()):
+        ledger.leases.release(lease)
         return None
     return lease

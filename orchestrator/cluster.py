@@ -10,7 +10,7 @@ from orchestrator import packing, shapes, slurm, slurm_jobs, triage
 from orchestrator.autopsy import Remains, examine
 from orchestrator.driver import drivers, start_driver
 from orchestrator.files import write_text
-from orchestrator.identity import KINDS, Artifact, Kind, digest
+from orchestrator.identity import Artifact, Kind, digest, inputs_first
 from orchestrator.ledger import State
 from orchestrator.limits import Full, Limits
 from orchestrator.note import Note, stop_file
@@ -157,9 +157,9 @@ class SlurmRun:
             examine(Remains(self.saved, self.cluster, self.queued.known, self._settled()))
 
     def _settled(self) -> set[str]:
-        """What is complete or given up, by one listing of each place."""
+        """What is complete or given up."""
         ledger = self.saved.ledger
-        return ledger.store.complete(self.saved.artifacts.values()) | ledger.failures.failed()
+        return ledger.complete(self.saved.artifacts) | ledger.failures.failed()
 
     def _missing(self) -> dict[str, Artifact]:
         """What nobody makes or will make, and whose inputs are there, on their way, or missing too."""
@@ -167,7 +167,8 @@ class SlurmRun:
         left = self.saved.left(states)
         taken = self.queued.holding.keys() | self.queued.unsure
         missing: dict[str, Artifact] = {}
-        for key, artifact in sorted(left.items(), key=lambda item: KINDS.index(item[1].kind)):
+        for artifact in inputs_first(left.values()):
+            key = artifact.key
             if key in taken or states[key] == State.RUNNING:
                 continue
             if all(

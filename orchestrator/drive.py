@@ -11,7 +11,7 @@ from orchestrator.cluster import SlurmRun
 from orchestrator.driver import drivers, start_driver
 from orchestrator.note import Note, read_note
 from orchestrator.progress import View
-from orchestrator.run import conclude
+from orchestrator.run import conclude, retain, sweeper_of
 from orchestrator.saved import Saved
 from orchestrator.settings import SlurmCluster
 from orchestrator.study import StudyFolder
@@ -30,11 +30,12 @@ def drive(run_folder: Path) -> int:
     if study.newest_run() != note.run:
         return 0  # a later `run` has a driver of its own
     followed = _leave_successor(note, cluster, study)
-    saved = Saved.of(study, note.plan, study.plan(note.plan), cluster)
+    saved = Saved.of(study, note.plan, study.plan(note.plan), note.known_pace)
     this = SlurmRun(saved, note, cluster)
     with View(Console()) as view:
         over = this.over(saved.states(), view)
         view.say(this.started())
+        retain(sweeper_of(saved, note.settings.keep), view)
     if over:
         return conclude(saved, note, Console())
     if not followed:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from orchestrator import advice, usage
 from orchestrator.advice import Group
-from orchestrator.identity import KINDS, Kind
+from orchestrator.identity import ALWAYS, Kind
 from orchestrator.note import read_note
 from orchestrator.progress import duration
 from orchestrator.refusal import Refused
@@ -101,7 +101,7 @@ def _overrides(
     for name in ("cpus", "memory_gib", "minutes"):
         wished = {kind: better.get(name) for stages, better in changes.items() for kind in stages}
         of_all = set(wished.values())
-        if not special and len(of_all) == 1 and set(wished) == set(KINDS) and None not in of_all:
+        if not special and len(of_all) == 1 and set(wished) >= ALWAYS and None not in of_all:
             found.append(f"cluster.resources.{name}={of_all.pop():g}")
         else:
             found += [

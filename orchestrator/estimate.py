@@ -6,12 +6,9 @@ from typing import Any
 
 from orchestrator.artifacts import Store
 from orchestrator.facts import Oracle
-from orchestrator.identity import Artifact, Kind
+from orchestrator.identity import Artifact
+from orchestrator.pace import Pace
 from orchestrator.settings import Jobs
-
-# Starting, reading and writing; what an artifact takes beside its arithmetic. Seconds, on this kind of task.
-OVERHEAD = {"pool": 2.0, "base": 1.0, "checkpoint": 0.2, "completions": 0.2, "record": 0.1}
-
 
 # Artifacts of one shape cost the same; shapes are numbered as they are met.
 Shape = int
@@ -26,14 +23,20 @@ class Cost:
     bytes: int
     seconds: float
     memory: int | None = None  # at its peak; None: not estimated
+    state: int = 0  # bytes on disk while it is made, beside its own
+    dollars: float | None = None  # that a server asks for; None: there is none to be asked
+    shared_tokens: int = 0  # of a training, those that a trunk has been through for it
 
 
-def estimate(artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, jobs: Jobs) -> dict[str, Cost]:
+def estimate(
+    artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, jobs: Jobs, pace: Pace
+) -> dict[str, Cost]:
     """The cost of each artifact by key; one request to the stages in all."""
     numbers: dict[tuple[Any, ...], Shape] = {}
     described: dict[Shape, dict[str, Any]] = {}
     shapes: dict[str, Shape] = {}
     questions: dict[Shape, dict[str, Any]] = {}
+    first: dict[Shape, Artifact] = {}
     for artifact in _inputs_first(artifacts):
         inputs = {role: shapes[key] for role, key in artifact.inputs.items()}
         shape = numbers.setdefault(
@@ -42,25 +45,24 @@ def estimate(artifacts: Mapping[str, Artifact], store: Store, oracle: Oracle, jo
         shapes[artifact.key] = shape
         if shape not in questions:
             made_from = {role: described[known] for role, known in inputs.items()}
+            first[shape] = artifact
             questions[shape] = {"kind": artifact.kind, "spec": artifact.spec, "inputs": made_from}
-            if artifact.kind == "base":
-                questions[shape]["places"] = artifact.places  # which tell the shape of a model that exists
+            if artifact.kind in ("base", "pool"):
+                # Which tell the shape of a model that exists, and what a server asks for.
+                questions[shape]["places"] = artifact.places
             described[shape] = {**questions[shape], "summary": _summary(store, artifact)}
     compute = jobs.compute.model_dump()
     request = {"ask": "cost", "artifacts": list(questions.values()), "compute": compute}
     answers = oracle.ask(request)["costs"]
-    costs = dict(zip(questions, answers, strict=True))
-    return {key: _cost(artifacts[key], costs[shape], jobs.flops_per_second) for key, shape in shapes.items()}
+    costs = {
+        shape: _cost(one, answer, pace) for (shape, one), answer in zip(first.items(), answers, strict=True)
+    }
+    return {key: costs[shape] for key, shape in shapes.items()}
 
 
-def seconds(kind: Kind, flops: float, flops_per_second: float) -> float:
-    """What an artifact takes one worker: starting, reading, writing, and the arithmetic."""
-    return OVERHEAD[kind] + flops / flops_per_second
-
-
-def _cost(artifact: Artifact, answer: Mapping[str, Any], flops_per_second: float) -> Cost:
-    took = seconds(artifact.kind, answer["flops"], flops_per_second)
-    return Cost(answer["tokens"], answer["flops"], answer["bytes"], took, answer["memory"])
+def _cost(artifact: Artifact, answer: Mapping[str, Any], pace: Pace) -> Cost:
+    took = pace.seconds(artifact.kind, artifact.spec, answer["flops"])
+    return Cost(seconds=took, **answer)
 
 
 def _summary(store: Store, artifact: Artifact) -> dict[str, Any] | None:

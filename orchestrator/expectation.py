@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from orchestrator import validation
 from orchestrator.cell import Cell
 from orchestrator.prepare import Prepared
 from orchestrator.specs import Spec, SymbolicSource
@@ -64,7 +65,7 @@ def designs(prepared: Prepared) -> list[PlannedDesign]:
 def expectation(prepared: Prepared) -> Expectation | None:
     """The expected intervals; None where there is no curve, or the analysis gives no answer."""
     asked = designs(prepared)
-    if not asked:
+    if not asked or validation.only(prepared.document()["cells"]):
         return None
     study = prepared.study.root if prepared.study.plans.is_dir() else None
     question = Planned(

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from orchestrator.cell import PretrainedModel
 from orchestrator.identity import canonical
-from orchestrator.specs import Source, TableSource
+from orchestrator.specs import HeldOutSource, Source, TableSource, Validation
 
 
 class Oracle(Protocol):
@@ -42,10 +42,14 @@ class Facts:
 
         Raises Refused for a file that cannot be read or is malformed.
         """
-        dump = source.model_dump(mode="json")
-        if isinstance(source, TableSource) and source.path is not None:
-            dump["path"] = str(Path(source.path).expanduser().resolve())
+        dump = _placed(source)
         known = self._ask({"ask": "inspect", "source": dump, "answer": answer})
+        if isinstance(source, HeldOutSource):
+            of = self.source(source.of, None)
+            return SourceFacts(
+                {"kind": "held_out", "of": dict(of.identity), "validation": held_out(source.validation)},
+                of.places,
+            )
         if not isinstance(source, TableSource):
             return SourceFacts(dump, {})
         columns = {"query": source.query, "response": source.response, "source": source.source}
@@ -73,3 +77,18 @@ class Facts:
         if question not in self._known:
             self._known[question] = self.oracle.ask(request)
         return self._known[question]
+
+
+def held_out(validation: Validation) -> dict[str, Any]:
+    """As it enters keys."""
+    return validation.model_dump(mode="json", exclude_none=True)
+
+
+def _placed(source: Source) -> dict[str, Any]:
+    """A source with paths that mean the same wherever it is read from."""
+    dump = source.model_dump(mode="json")
+    if isinstance(source, HeldOutSource):
+        dump["of"] = _placed(source.of)
+    elif isinstance(source, TableSource) and source.path is not None:
+        dump["path"] = str(Path(source.path).expanduser().resolve())
+    return dump

@@ -2,13 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-Kind = Literal["pool", "base", "checkpoint", "completions", "record"]
+T = TypeVar("T")
+Kind = Literal["pool", "base", "trunk", "checkpoint", "completions", "record"]
 # The order in which one is made from another.
-KINDS: tuple[Kind, ...] = ("pool", "base", "checkpoint", "completions", "record")
+KINDS: tuple[Kind, ...] = ("pool", "base", "trunk", "checkpoint", "completions", "record")
+# Kinds that every study has.
+ALWAYS = frozenset(KINDS) - {"trunk"}
+# The role of an input that saves work and changes no number: it is no part of what an artifact is.
+TRUNK = "trunk"
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,25 @@ class Artifact:
         return self.spec.get("engine") == "vllm"
 
 
+def inputs_first(artifacts: Iterable[Artifact]) -> list[Artifact]:
+    """Each after all of these that it is made from; otherwise by kind, and as they were given.
+
+    Kinds alone do not tell: a pool may be made from other pools, or from what a checkpoint answered.
+    """
+    given = list(artifacts)
+    known = {artifact.key: artifact for artifact in given}
+    rounds: dict[str, int] = {}
+
+    def turn(artifact: Artifact) -> tuple[int, int]:
+        kind = KINDS.index(artifact.kind)
+        if artifact.key not in rounds:
+            before = [turn(known[key]) for key in artifact.inputs.values() if key in known]
+            rounds[artifact.key] = max((n + (of >= kind) for n, of in before), default=0)
+        return rounds[artifact.key], kind
+
+    return sorted(given, key=turn)
+
+
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no white space, the same in every process.
 
@@ -45,6 +69,11 @@ def digest(value: Any) -> str:
 def key_of(kind: Kind, spec_digest: str, inputs: Mapping[str, str]) -> str:
     """The key of an artifact, from the digest of its spec and the keys of what it is made from.
 
-    A change of place, cluster or label cannot reach it.
+    A change of place, cluster or label cannot reach it, nor whether it was trained alone or from a trunk.
     """
-    return digest([kind, spec_digest, dict(inputs)])
+    return digest([kind, spec_digest, defining(inputs)])
+
+
+def defining(inputs: Mapping[str, T]) -> dict[str, T]:
+    """The inputs that can change a number: all but a trunk."""
+    return {role: value for role, value in inputs.items() if role != TRUNK}

@@ -9,6 +9,7 @@ Path = tuple[str, ...]
 
 # `${a.b}`, and the resolvers whose answer depends on no other value of the config.
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")
+RELATIVE = re.compile(r"\$\{(\.+)(\w+(?:\.\w+)*)\}")  # one dot: beside; each more: a level up
 CONSTANT = re.compile(r"\$\{(?:oc\.env|now|hydra|python_version):[^${}]*\}")
 
 
@@ -87,7 +88,12 @@ def _expressions(node: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         for index, value in enumerate(node):
             yield from _expressions(value, (*path, str(index)))
     elif isinstance(node, str) and "${" in node:
-        yield path, node
+        yield path, RELATIVE.sub(lambda found: _absolute(path, found), node)
+
+
+def _absolute(path: Path, relative: re.Match[str]) -> str:
+    """The same reference from the top."""
+    return f"${{{'.'.join((*path[: -len(relative[1])], relative[2]))}}}"
 
 
 def _followers(leaf: Path, expressions: Collection[tuple[Path, str]]) -> set[Path]:

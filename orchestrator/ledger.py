@@ -1,6 +1,6 @@
 """What has been, what runs, what failed: read from the files, never remembered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -113,9 +113,18 @@ class Ledger:
         self.attempts.forget(key)
         self.failures.forget(key)
 
+    def complete(self, artifacts: Mapping[str, Artifact]) -> set[str]:
+        """The keys of those that are there, for what is to be made of them here.
+
+        A checkpoint without its weights counts as long as no record that is missing asks for them.
+        """
+        there = self.store.complete(artifacts.values())
+        evicted = self.store.without_weights(artifacts[key] for key in there)
+        return there - needed_again(evicted, lambda again: wanted(artifacts, there - again).values())
+
     def states(self, artifacts: Mapping[str, Artifact]) -> dict[str, State]:
         """Of every artifact, by one listing of each place."""
-        complete = self.store.complete(artifacts.values())
+        complete = self.complete(artifacts)
         running = self.leases.live()
         failed = self.failures.failed()
         states: dict[str, State] = {}
@@ -138,6 +147,17 @@ class Ledger:
             return State.READY if inputs <= {State.COMPLETE} else State.WAITING
 
         return {key: state(key) for key in artifacts}
+
+
+def needed_again(evicted: set[str], missing: Callable[[set[str]], Iterable[Artifact]]) -> set[str]:
+    """Of checkpoints without weights, those that something missing is made from.
+
+    `missing` says what is to be made where some of them count as absent; those may need others.
+    """
+    again: set[str] = set()
+    while more := (evicted - again) & {key for made in missing(again) for key in made.inputs.values()}:
+        again |= more
+    return again
 
 
 def wanted(artifacts: Mapping[str, Artifact], complete: set[str]) -> dict[str, Artifact]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from orchestrator import report_checks
+from orchestrator import disk, report_checks
 from orchestrator.findings import Finding
 from orchestrator.local import devices
 from orchestrator.probe import clock_ahead, stage_answer
@@ -40,7 +40,7 @@ def look(subject: Subject, folder: Path | None) -> Here:
     if folder is not None:
         found.append(Finding("outputs", f"{subject.outputs} is writable from here"))
         needed = plan.needed_bytes if plan else None
-        found.append(report_checks.disk("free space", shutil.disk_usage(folder).free, needed))
+        found.append(disk.judge("free space", shutil.disk_usage(folder).free, needed))
     found.append(report_checks.stage("Python here", stage, None))
     found += report_checks.data("data here", stage, len(sources))
     if local:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from orchestrator.files import read_json, write_json
+from orchestrator.pace import Pace, declared
 from orchestrator.settings import Settings
 from orchestrator.specs import Spec
 from orchestrator.study import StudyFolder
@@ -25,6 +26,7 @@ class Note(Spec):
     devices: tuple[str, ...]  # GPUs of this machine, one for each of the first slots
     python: str  # that runs the jobs
     code: str
+    pace: Pace | None = None  # by which times are predicted; None: as the cluster declares
     provenance: dict[str, Any]
 
     @property
@@ -36,6 +38,11 @@ class Note(Spec):
     def path(self) -> Path:
         """The file itself."""
         return self.folder / "note.json"
+
+    @property
+    def known_pace(self) -> Pace:
+        """The one that was found when the run began, or the declared one."""
+        return self.pace or declared(self.settings.cluster.flops_per_second)
 
     def write(self) -> None:
         """Put it where the jobs find it."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.findings import Finding
-from orchestrator.identity import KINDS, Kind
+from orchestrator.identity import ALWAYS, Kind
 from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.slurm_offers import Association, Node, gres_counts, minutes
 
@@ -21,7 +21,7 @@ class Shape:
     @property
     def name(self) -> str:
         """As a check is called."""
-        return "all stages" if set(self.stages) == set(KINDS) else ", ".join(self.stages)
+        return "all stages" if set(self.stages) >= ALWAYS else ", ".join(self.stages)
 
 
 @dataclass(frozen=True)

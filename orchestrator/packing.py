@@ -5,9 +5,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.identity import KINDS, Artifact
+from orchestrator.identity import Artifact, inputs_first
 from orchestrator.settings import Resources, SlurmCluster
 from orchestrator.shapes import MARGIN, with_time_for
+
+# What a job goes on from; pools and bases serve many jobs.
+FOLLOWED = ("trunk", "checkpoint", "completions")
 
 
 @dataclass
@@ -55,13 +58,14 @@ def units(
     resources_of: Callable[[Artifact], Resources],
     seconds_of: Callable[[Artifact], float],
 ) -> list[Unit]:
-    """Put each artifact with the only one of its inputs that is still to be made, if one job can make both.
+    """Put each artifact with the one still to be made that it follows, if one job can make both.
 
-    Pools and bases serve many: they stay alone, and whatever needs them comes in a later wave.
+    Pools and bases serve many: they stay alone, and whatever needs them comes in a later wave. A trunk and
+    all that grows from it is one job: the trunks of a chain come one after the other anyway.
     """
     home: dict[str, Unit] = {}
     found: list[Unit] = []
-    for artifact in sorted(to_make.values(), key=lambda artifact: KINDS.index(artifact.kind)):
+    for artifact in inputs_first(to_make.values()):
         resources = resources_of(artifact)
         missing = [to_make[key] for key in artifact.inputs.values() if key in to_make]
         unit = _joined(artifact, resources, missing, home)
@@ -90,10 +94,16 @@ def batches(found: Iterable[Unit], target_seconds: float) -> list[Batch]:
 def _joined(
     artifact: Artifact, resources: Resources, missing: Sequence[Artifact], home: Mapping[str, Unit]
 ) -> Unit | None:
-    """The unit of the one input that this artifact follows, where the same job may go on with it."""
-    if len(missing) != 1 or missing[0].kind not in ("checkpoint", "completions"):
+    """The unit of the one input that this artifact follows, where the same job may go on with it.
+
+    All else that it needs must be there before that job begins.
+    """
+    followed = [made for made in missing if made.kind in FOLLOWED]
+    if len(followed) != 1:
         return None
-    unit = home[missing[0].key]
+    unit = home[followed[0].key]
+    if any(home[made.key].wave >= unit.wave for made in missing if made is not followed[0]):
+        return None
     return unit if unit.resources is resources or unit.resources == resources else None
 
 
@@ -122,6 +132,4 @@ def _in_turn(element: Sequence[Artifact]) -> tuple[Artifact, ...]:
     """One after the other, but all weights before what one engine answers for them."""
     if not any(artifact.shares_engine for artifact in element):
         return tuple(element)
-    return tuple(
-        sorted(element, key=lambda artifact: (KINDS.index(artifact.kind), artifact.inputs.get("weights", "")))
-    )
+    return tuple(inputs_first(sorted(element, key=lambda artifact: artifact.inputs.get("weights", ""))))

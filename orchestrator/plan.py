@@ -1,22 +1,18 @@
 """From cells to the artifacts they need, each named by what makes it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from orchestrator import amounts, bases
-from orchestrator.artifacts import Store
+from orchestrator import amounts, bases, naming, sampled, trunks, validation
 from orchestrator.cell import Benchmark, Cell
-from orchestrator.facts import Facts
-from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
+from orchestrator.identity import Artifact, canonical
 from orchestrator.ledger import wanted
+from orchestrator.pools import PoolPlanner
 from orchestrator.prompts import text_of
 from orchestrator.refusal import Refused
-from orchestrator.specs import Data, SeedStrategy, Strategy
-
-T = TypeVar("T")
-SERVER = "server"  # where a model answers, among the places of a pool beside the digests of its data
-SEEDS_ALONE = SeedStrategy(kind="seed", name="seed")
+from orchestrator.settings import Way
+from orchestrator.specs import RejectionStrategy
 
 
 @dataclass(frozen=True)
@@ -34,42 +30,50 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """A cell of a trunk and the same amount trained by itself."""
+
+    way: Way
+    shared: PlannedCell
+    alone: PlannedCell
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study needs: its cells, and each artifact that leads to one of their records, once."""
 
     cells: tuple[PlannedCell, ...]
     artifacts: Mapping[str, Artifact]
+    audits: tuple[Audit, ...] = ()
 
 
 @dataclass
-class Planner:
+class Planner(PoolPlanner):
     """Derives artifacts from cells; what cells share is derived once."""
-
-    facts: Facts
-    store: Store
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
-    # By the identity of the specs, which `check.cells` makes one object where they are equal. The plan's
-    # cells keep them alive, so no identity is given out twice.
-    _shared: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
     def plan(self, points: Iterable[tuple[Mapping[str, Any], Cell]]) -> Plan:
         """Raises Refused for a cell that cannot be: amount above the pool, unreadable data, and so on."""
         cells: dict[str, PlannedCell] = {}
         for axes, cell in points:
-            planned = self._cell(axes, cell)
+            planned = self.cell(axes, cell)
             place = canonical(planned.axes)
             if place in cells and cells[place].records != planned.records:
                 raise Refused(
-                    f"two different cells are both called {_named(planned.axes)}: give the strategies or "
-                    "models that they come from names of their own (strategy.name, model.name)"
+                    f"two different cells are both called {naming.named(planned.axes)}: give the strategies "
+                    "or models that they come from names of their own (strategy.name, model.name)"
                 )
             cells.setdefault(place, planned)
-        return Plan(tuple(cells.values()), wanted(self.artifacts, complete=set()))
+        return self.finished(tuple(cells.values()))
 
-    def _cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
+    def finished(self, cells: tuple[PlannedCell, ...], audits: tuple[Audit, ...] = ()) -> Plan:
+        """All that these cells and audits need."""
+        return Plan(cells, trunks.grown(wanted(self.artifacts, complete=set())), audits)
+
+    def cell(self, axes: Mapping[str, Any], cell: Cell) -> PlannedCell:
+        """Derive all that one cell needs."""
         amounts.parse(cell.amount)
-        pool = self._pool(cell.data, cell.strategy)
-        seed = self._pool(cell.data, SEEDS_ALONE)
+        pool = self._pool(cell, cell.strategy)
+        seed = self._pool(cell, sampled.SEEDS_ALONE)
         base = self._base(cell, seed)
         amount = self._amount(cell, pool, seed)
         if amount:
@@ -81,12 +85,10 @@ class Planner:
         else:
             checkpoint = None
         weights = checkpoint or base
-        made_of = {"weights": weights.key}
-        if checkpoint and cell.train.lora:
-            made_of["base"] = base.key  # adapters are nothing without it
+        made_of = _made_of(cell, checkpoint, base)
         tests = {name: self._evaluation(cell, name, weights, made_of) for name in cell.evaluate.benchmarks}
         return PlannedCell(
-            _axes(axes, cell, amount + self._riding(cell, seed)),
+            naming.axes_of(axes, cell, amount + self._riding(cell, seed)),
             cell,
             amount,
             pool.key,
@@ -98,7 +100,7 @@ class Planner:
 
     def _amount(self, cell: Cell, pool: Artifact, seed: Artifact) -> int:
         unit = cell.subset.unit
-        if cell.strategy.kind == "llm" and not self.store.has("pool", pool.key):
+        if self._is_unwritten(pool):
             amounts.refuse_share(cell.amount, cell.strategy.name)
         return amounts.resolve(
             cell.amount,
@@ -114,41 +116,18 @@ class Planner:
             return 0
         return self._pool_size(seed, cell.subset.unit)
 
-    def _pool_size(self, pool: Artifact, unit: str) -> int:
-        strategy = pool.spec["strategy"]
-        if strategy["kind"] in ("symbolic", "annotated") and unit == "examples":
-            return int(strategy["rows"])  # the generator gives exactly these, or refuses
-
-        def size() -> dict[str, int]:
-            if self.store.has("pool", pool.key):
-                summary: dict[str, int] = self.store.manifest("pool", pool.key)["summary"]
-                return summary
-            return self.facts.pool_size(pool.spec, pool.places)
-
-        sizes = self._once(("size", pool.key), size)
-        return int(sizes["n_rows" if unit == "examples" else "n_queries"])
-
-    def _pool(self, data: Data, strategy: Strategy) -> Artifact:
-        def derive() -> Artifact:
-            seed = self.facts.source(data.seed, None)
-            tests = [self.facts.source(source, None) for source in data.decontaminate.values()]
-            chosen = strategy.model_dump(mode="json")
-            places = {**seed.places, **{d: p for test in tests for d, p in test.places.items()}}
-            if strategy.kind == "table":
-                table = self.facts.source(strategy.source, None)
-                chosen["source"] = dict(table.identity)
-                places.update(table.places)
-            elif strategy.kind == "llm":
-                places[SERVER] = chosen.pop("server")
-            spec = {
-                "version": self.facts.versions()["pool"],
-                "seed": dict(seed.identity),
-                "strategy": chosen,
-                "decontaminate": sorted((dict(test.identity) for test in tests), key=canonical),
-            }
-            return self._artifact("pool", spec, {}, strategy.name, places)
-
-        return self._once(("pool", id(data), id(strategy)), derive)
+    def _answers_of_sampled(self, cell: Cell, strategy: RejectionStrategy) -> Artifact:
+        """What the fine-tuned model answers to the seed problems."""
+        tutor = sampled.sampled(cell, strategy)
+        seed = self._pool(tutor, sampled.SEEDS_ALONE)
+        base = self._base(tutor, seed)
+        checkpoint = self._checkpoint(tutor, base, seed, self._pool_size(seed, "examples"), None)
+        source = self.facts.source(cell.data.seed, None)
+        version = self.facts.versions()["completions"]
+        asked = sampled.question(tutor, sampled.wish(cell, strategy), dict(source.identity), version)
+        label = f"{checkpoint.label} on its seed problems"
+        made_of = _made_of(tutor, checkpoint, base)
+        return self._artifact("completions", asked, made_of, label, source.places)
 
     def _base(self, cell: Cell, seed: Artifact) -> Artifact:
         def derive() -> Artifact:
@@ -160,21 +139,19 @@ class Planner:
     def _checkpoint(
         self, cell: Cell, base: Artifact, pool: Artifact, amount: int, seed: Artifact | None
     ) -> Artifact:
+        if cell.train.trunk:
+            riding = self._pool_size(seed, "examples") if seed else 0
+            trunks.refuse(cell, amount + riding if cell.subset.unit == "examples" else None)
         spec = {
             "version": self.facts.versions()["checkpoint"],
             "train": self._once(("train", id(cell.train)), lambda: bases.recipe(cell.train)),
             "train_seed": cell.train_seed,
-            "subset": {
-                "n": amount,
-                "unit": cell.subset.unit,
-                "order": cell.subset.order,
-                "seed": cell.subset_seed,
-            },
+            "subset": _subset(cell, amount, pool),
             "prompt": text_of(cell.model.prompt),
             **bases.loading(cell),
         }
         inputs = {"base": base.key, "pool": pool.key, **({"seed": seed.key} if seed else {})}
-        return self._artifact("checkpoint", spec, inputs, _label(cell, amount), {})
+        return self._artifact("checkpoint", spec, inputs, naming.label(cell, amount), {})
 
     def _evaluation(
         self, cell: Cell, name: str, weights: Artifact, made_of: dict[str, str]
@@ -190,23 +167,10 @@ class Planner:
         benchmark: Benchmark = cell.evaluate.benchmarks[name]
 
         def derive() -> tuple[dict[str, Any], dict[str, Any], Mapping[str, Any]]:
+            validation.check(cell, name)
             source = self.facts.source(benchmark.source, benchmark.answer)
             versions = self.facts.versions()
-            asked = {
-                "version": versions["completions"],
-                "source": dict(source.identity),
-                "prompt": text_of(benchmark.prompt or cell.model.prompt),
-                "max_new_tokens": benchmark.max_new_tokens,
-                "likelihood": benchmark.likelihood,
-                "engine": cell.evaluate.engine,
-                "dtype": cell.evaluate.dtype,
-                "context": cell.model.context,
-            }
-            # What a greedy study does not say keeps its keys as they were.
-            if benchmark.stop:
-                asked["stop"] = list(benchmark.stop)
-            if cell.evaluate.sampling:
-                asked["sampling"] = cell.evaluate.sampling.model_dump(mode="json")
+            asked = sampled.question(cell, benchmark, dict(source.identity), versions["completions"])
             answers = {
                 "version": versions["record"],
                 "grader": versions["grader"],
@@ -215,47 +179,23 @@ class Planner:
             }
             return asked, answers, source.places
 
-        return self._once(("benchmark", name, id(cell.evaluate), id(cell.model)), derive)
-
-    def _artifact(
-        self, kind: Kind, spec: dict[str, Any], inputs: dict[str, str], label: str, places: Mapping[str, Any]
-    ) -> Artifact:
-        # Completions and records share one spec per benchmark: hashed once, not once per cell.
-        known, spec_digest = self._once(("digest", id(spec)), lambda: (spec, digest(spec)))
-        key = key_of(kind, spec_digest, inputs)
-        assert known is spec, "what is remembered is kept alive, so its identity is its own"
-        if key not in self.artifacts:
-            self.artifacts[key] = Artifact(kind, key, spec, inputs, places, label)
-        return self.artifacts[key]
-
-    def _once(self, name: tuple[object, ...], derive: Callable[[], T]) -> T:
-        if name not in self._shared:
-            self._shared[name] = derive()
-        value: T = self._shared[name]
-        return value
+        return self._once(("benchmark", name, id(cell.evaluate), id(cell.model), id(cell.data)), derive)
 
 
-def _axes(axes: Mapping[str, Any], cell: Cell, amount: int) -> dict[str, Any]:
-    """What tells cells apart: what every study has, then whatever else this one varies."""
-    known = {
-        "model": cell.model.name,
-        "strategy": cell.strategy.name,
-        "amount": amount,
-        "subset_seed": cell.subset_seed,
-        "train_seed": cell.train_seed,
+def _made_of(cell: Cell, checkpoint: Artifact | None, base: Artifact) -> dict[str, str]:
+    """What answers come from; adapters are nothing without their base."""
+    if checkpoint is None:
+        return {"weights": base.key}
+    return {"weights": checkpoint.key, **({"base": base.key} if cell.train.lora else {})}
+
+
+def _subset(cell: Cell, amount: int, pool: Artifact) -> dict[str, Any]:
+    chosen = {
+        "n": amount,
+        "unit": cell.subset.unit,
+        "order": cell.subset.order,
+        "seed": cell.subset_seed,
     }
-    # `seed` only moves the other two.
-    return {**known, **{name: value for name, value in axes.items() if name not in (*known, "seed")}}
-
-
-def _named(axes: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in axes.items())
-
-
-def _label(cell: Cell, amount: int) -> str:
-    seeds = (
-        f"seed {cell.train_seed}"
-        if cell.subset_seed == cell.train_seed
-        else f"subset seed {cell.subset_seed}, train seed {cell.train_seed}"
-    )
-    return f"{cell.strategy.name} {amount} {seeds}"
+    if pool.spec["strategy"]["kind"] == "mixture":
+        chosen["weights"] = pool.spec["strategy"]["weights"]
+    return chosen

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator import disk
 from orchestrator.estimate import Cost
 from orchestrator.expectation import designs, expectation
-from orchestrator.identity import KINDS
+from orchestrator.identity import ALWAYS, KINDS
 from orchestrator.prepare import Prepared
 from orchestrator.price import bill
-from orchestrator.progress import duration
+from orchestrator.progress import duration, size
 from orchestrator.run import difference
 from orchestrator.shapes import model_of
+from orchestrator.spending import spending
 
 
 def show(prepared: Prepared, console: Console) -> None:
@@ -25,19 +27,27 @@ def show(prepared: Prepared, console: Console) -> None:
     console.print(_artifacts(prepared))
     left = _total(prepared.costs[key] for key in to_make)
     console.print(
-        f"to make: {left.tokens:,} tokens, {left.flops:.2g} FLOPs, {size(left.bytes)} on disk; "
+        f"to make: {left.tokens:,} tokens, {left.flops:.2g} FLOPs; "
         f"about {duration(left.seconds / cluster.at_once)} with {cluster.at_once} at once "
-        f"at {cluster.flops_per_second:.2g} FLOP/s each (cluster.flops_per_second)",
+        + _basis(prepared),
         highlight=False,
         soft_wrap=True,
     )
-    for line in (*_memory(prepared), *_bill(prepared), *_outlook(prepared)):
+    asked = spending(to_make.values(), prepared.costs)
+    of_training = (*_sharing(prepared), *_memory(prepared))
+    for line in (*_disk(prepared), *of_training, *_bill(prepared), *asked, *_outlook(prepared)):
         console.print(line, highlight=False, soft_wrap=True)
     newest = prepared.study.latest() if prepared.study.plans.is_dir() else None
     if newest and newest[1]["cells"] != prepared.document()["cells"]:
         console.print(difference(newest[1], prepared.document()), highlight=False, soft_wrap=True)
     for note in prepared.notes:
         console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _basis(prepared: Prepared) -> str:
+    if n_measured := prepared.pace.n_measured:
+        return f"as {n_measured} artifacts took that were made here (cluster.calibrate)"
+    return f"at {prepared.settings.cluster.flops_per_second:.2g} FLOP/s each (cluster.flops_per_second)"
 
 
 def _subsets(prepared: Prepared) -> Table:
@@ -54,6 +64,27 @@ def _subsets(prepared: Prepared) -> Table:
         pairs = ", ".join(f"({subset}, {train})" for subset, train in sorted(seeds[group]))
         table.add_row(group[0], ", ".join(str(size) for size in sorted(sizes)), pairs, group[1])
     return table
+
+
+def _sharing(prepared: Prepared) -> Iterable[str]:
+    """What trunks save of the training that is to be done."""
+    made = alone = 0
+    for key, artifact in prepared.to_make.items():
+        cost = prepared.costs[key]
+        if artifact.kind == "trunk" or cost.shared_tokens:
+            made += cost.tokens
+        if artifact.kind == "checkpoint" and cost.shared_tokens:
+            alone += cost.tokens + cost.shared_tokens
+    if alone:
+        yield (
+            f"trunks are shared: {made:,} tokens of training, and {alone:,} if each amount were trained by "
+            f"itself: {1 - made / alone:.1%} fewer"
+        )
+
+
+def _disk(prepared: Prepared) -> Iterable[str]:
+    if prepared.to_make:
+        yield f"on disk: {prepared.need}; {disk.found(prepared.outputs, prepared.need).finding}"
 
 
 def _memory(prepared: Prepared) -> Iterable[str]:
@@ -109,6 +140,8 @@ def _artifacts(prepared: Prepared) -> Table:
     to_make = prepared.to_make
     for kind in KINDS:
         keys = [key for key, artifact in prepared.plan.artifacts.items() if artifact.kind == kind]
+        if not keys and kind not in ALWAYS:
+            continue
         missing = [key for key in keys if key in to_make]
         cost = _total(prepared.costs[key] for key in missing)
         on_disk = sum(key in prepared.complete for key in keys)
@@ -132,12 +165,3 @@ def _total(costs: Iterable[Cost]) -> Cost:
         sum(cost.bytes for cost in known),
         sum(cost.seconds for cost in known),
     )
-
-
-def size(n_bytes: float) -> str:
-    """`512 B`, `1.3 GB`; powers of ten, as disks are sold."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} TB"

@@ -9,16 +9,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orchestrator import audit
+from orchestrator.calibration import pace_of
 from orchestrator.cell import Cell
+from orchestrator.disk import Need, need
 from orchestrator.estimate import Cost, estimate
 from orchestrator.facts import Facts
 from orchestrator.identity import Artifact
 from orchestrator.ledger import Ledger, wanted
+from orchestrator.pace import Pace
 from orchestrator.plan import Plan, PlannedCell, Planner
+from orchestrator.references import kept_of
 from orchestrator.refusal import Refused
+from orchestrator.retention import retrained
 from orchestrator.settings import Settings
+from orchestrator.spending import refuse_without_budget
 from orchestrator.stages import StageProcess
 from orchestrator.study import StudyFolder, document, reference
+from orchestrator.validation import VALIDATION
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class Prepared:
     study: StudyFolder
     ledger: Ledger
     plan: Plan
+    pace: Pace
     costs: Mapping[str, Cost]
     references: Sequence[str | None]  # of each cell, see study.reference
     complete: frozenset[str]
@@ -39,6 +48,13 @@ class Prepared:
     def to_make(self) -> dict[str, Artifact]:
         """What is missing, derived backwards from the records."""
         return wanted(self.plan.artifacts, set(self.complete))
+
+    @cached_property
+    def need(self) -> Need:
+        """Of the disk, for what is missing."""
+        cells = ((cell.axes, cell.checkpoint) for cell in self.plan.cells)
+        kept = kept_of(self.plan.artifacts, cells, self.settings.keep)
+        return need(self.to_make, self.costs, kept, self.settings.cluster.at_once)
 
     def document(self) -> dict[str, Any]:
         """The plan as a file or as JSON for machines."""
@@ -52,13 +68,16 @@ def prepare(
     outputs = Path(settings.outputs).expanduser().resolve()
     _refuse_unwritable(outputs)
     ledger = Ledger.at(outputs)
+    pace = pace_of(outputs, settings.cluster)
     with StageProcess() as oracle:
-        plan = Planner(Facts(oracle), ledger.store).plan(points)
-        costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster)
+        plan = audit.planned(Planner(Facts(oracle), ledger.store), points, settings.audit)
+        costs = estimate(plan.artifacts, ledger.store, oracle, settings.cluster, pace)
     lines = settings.analysis.references
     references = [reference(cell.cell, cell.amount, lines) for cell in plan.cells]
-    complete = ledger.store.complete(plan.artifacts.values())
-    missing = _refuse_without_vllm(settings, wanted(plan.artifacts, complete).values())
+    complete = ledger.complete(plan.artifacts)
+    to_make = wanted(plan.artifacts, complete)
+    refuse_without_budget(to_make.values())
+    missing = _refuse_without_vllm(settings, to_make.values())
     suspicious = _suspicious(plan.cells, references)
     return Prepared(
         settings,
@@ -66,10 +85,11 @@ def prepare(
         StudyFolder(outputs, settings.study),
         ledger,
         plan,
+        pace,
         costs,
         references,
         frozenset(complete),
-        (*notes, *missing, *suspicious),
+        (*notes, *missing, *retrained(plan.artifacts, complete, ledger, costs), *suspicious),
     )
 
 
@@ -109,7 +129,8 @@ def _suspicious(cells: Sequence[PlannedCell], references: Sequence[str | None]) 
         outside |= {
             name
             for name, benchmark in cell.evaluate.benchmarks.items()
-            if benchmark.source.model_dump_json() not in screened
+            # What is held out is in no pool, whatever its name.
+            if benchmark.role != VALIDATION and benchmark.source.model_dump_json() not in screened
         }
         if drawn_as is None:
             curves[cell.strategy.name].add(planned.amount)

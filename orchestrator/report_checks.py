@@ -3,32 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator import disk
 from orchestrator.findings import Finding
 from orchestrator.offer_checks import gpus as asked_gpus
-from orchestrator.plan_page import size
 from orchestrator.probing import Report
 from orchestrator.settings import SlurmCluster
 
 # Seconds. What was just submitted counts as on its way for two minutes, by the clock of whoever looks.
 CLOCKS_DIFFER, CLOCKS_WRONG = 5.0, 60.0
 OLDEST_PYTHON = (3, 11)
-# A plan's estimate of its files is no promise, and other people write too.
-DISK_MARGIN = 1.5
-SCARCE_BYTES = 10**9
-
-
-def disk(check: str, free_bytes: int, needed_bytes: float | None) -> Finding:
-    """Whether what is to be made fits; without a plan (None), whether there is anything left at all."""
-    told = f"{size(free_bytes)} free"
-    remedy = "free space, or choose another folder with outputs=PATH"
-    if needed_bytes is None:
-        scarce = free_bytes < SCARCE_BYTES
-        return Finding(check, told, "warn", remedy) if scarce else Finding(check, told)
-    told += f", the plan needs about {size(needed_bytes)}"
-    if free_bytes < needed_bytes:
-        return Finding(check, told, "bad", remedy)
-    scarce = free_bytes < DISK_MARGIN * needed_bytes
-    return Finding(check, told, "warn", remedy) if scarce else Finding(check, told)
 
 
 def stage(check: str, answer: Mapping[str, Any], python: str | None) -> Finding:
@@ -78,7 +61,7 @@ def node(
     place = f"{name}: node {answer['node']}"
     return [
         Finding(f"{place}: folder", "a job wrote there, and it was seen here"),
-        disk(f"{place}: disk", answer["free_bytes"], needed),
+        disk.judge(f"{place}: disk", answer["free_bytes"], needed),
         _clock(f"{place}: clock", answer["clock_ahead"] - here["clock_ahead"]),
         stage(f"{place}: Python", answer["stage"], resources.python),
         *_versions(f"{place}: versions", answer["stage"], here),

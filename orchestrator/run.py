@@ -13,15 +13,19 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from orchestrator import snapshot
+from orchestrator import audit, disk, snapshot, validation
 from orchestrator.cluster import SlurmRun
+from orchestrator.files import write_text
 from orchestrator.ledger import State
 from orchestrator.local import LocalRun
 from orchestrator.note import Note, stop_file
 from orchestrator.prepare import Prepared
-from orchestrator.progress import Snapshot, View, duration
+from orchestrator.progress import Snapshot, View, duration, size
+from orchestrator.references import Reference
+from orchestrator.refusal import Refused
+from orchestrator.retention import Sweeper
 from orchestrator.saved import LOST, URGENCY, Saved
-from orchestrator.settings import Settings
+from orchestrator.settings import Keep, Settings
 from orchestrator.study import save_cells, save_plan
 
 LAST_WORDS = 5  # lines
@@ -48,12 +52,17 @@ class Run(Protocol):
 
 def run(prepared: Prepared, console: Console) -> int:
     """Make what is missing; 0 if every cell is complete then (or is on its way), 1 otherwise."""
+    if prepared.to_make:
+        disk.refuse_too_small(prepared.outputs, prepared.need)
     number, replaced = save_plan(prepared.study, prepared.document())
-    saved = Saved.of(prepared.study, number, prepared.document(), prepared.settings.cluster)
+    saved = Saved.of(prepared.study, number, prepared.document(), prepared.pace)
     with View(console) as view:
         _announce(prepared, number, replaced, view)
         note = None
-        if prepared.to_make:
+        sweeper = sweeper_of(saved, prepared.settings.keep)
+        if not prepared.to_make:
+            retain(sweeper, view)
+        else:
             # What is tried again by itself keeps what it has learnt.
             for key in prepared.ledger.failures.failed() & prepared.to_make.keys():
                 prepared.ledger.forget(key)
@@ -76,7 +85,7 @@ def make(saved: Saved, note: Note, view: View) -> bool:
             return True
     wait = note.settings.wait if note.settings.wait is not None else cluster.kind == "local"
     if wait:
-        _follow(this, saved, view)
+        _follow(this, saved, view, sweeper_of(saved, note.settings.keep))
     else:
         view.say(f"{this.started()}; `doublings status {note.study} --watch`")
     return wait
@@ -98,18 +107,42 @@ def new_note(saved: Saved, settings: Settings, code: snapshot.Snapshot, like: No
         devices=(),
         python=sys.executable,
         code=str(code.folder),
-        provenance={"code": code.digest, **origin, **_software()},
+        pace=saved.pace,
+        provenance={"code": code.digest, "cluster": settings.cluster.name, **origin, **_software()},
     )
 
 
-def _follow(this: Run, saved: Saved, view: View) -> None:
+def sweeper_of(saved: Saved, keep: Keep) -> Sweeper:
+    """Who evicts weights of this study."""
+    return Sweeper(saved.ledger, saved.study.outputs, Reference.of(saved.study.name, saved.document, keep))
+
+
+def retain(sweeper: Sweeper, view: View) -> None:
+    """Evict what can be evicted now; where it cannot be known what is still needed, everything stays."""
+    try:
+        freed = (sweeper.end_what_was_begun(), sweeper.sweep())
+    except Refused as refusal:
+        view.say_once(f"all weights stay: {refusal}")
+        return
+    except OSError as error:
+        view.say_once(f"weights that are not kept could not be freed now: {error}")
+        return
+    if n_checkpoints := sum(len(each.keys) for each in freed):
+        n_bytes = size(sum(each.n_bytes for each in freed))
+        view.say(f"freed {n_bytes}, the weights of {n_checkpoints} checkpoints (keep)")
+
+
+def _follow(this: Run, saved: Saved, view: View, sweeper: Sweeper) -> None:
     """Until nothing is left to do, or somebody presses Ctrl-C."""
     pace = _Pace(saved)
     while True:
         try:
             states = saved.states()
             view.show(pace.snapshot(states))
-            if this.over(states, view):
+            over = this.over(states, view)
+            if over or sweeper.due:
+                retain(sweeper, view)
+            if over:
                 return
             time.sleep(this.poll)
         except KeyboardInterrupt:
@@ -204,6 +237,10 @@ def conclude(saved: Saved, note: Note | None, console: Console) -> int:
         console.print(stop_file(note.folder).read_text(), markup=False, highlight=False, soft_wrap=True)
     done = [state == State.COMPLETE for state in saved.cell_states(states)]
     console.print(f"{sum(done)} of {len(done)} cells complete", highlight=False)
+    if biases := audit.biases(saved.document, saved.ledger.store):
+        write_text(saved.study.audit_table, audit.table(biases))
+        for sentence in audit.sentences(biases):
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     reported = _report(saved) if any(done) else 0
     return 0 if all(done) and reported == 0 else 1
 
@@ -217,6 +254,11 @@ def _last_words(failure: Mapping[str, Any]) -> str:
 def _report(saved: Saved) -> int:
     """Have the analysis write the page, unless it is newer than all that goes into it."""
     study, store = saved.study, saved.ledger.store
+    if validation.only(saved.document["cells"]):
+        Console().print(
+            f"nothing to report on a test: `doublings tune {study.name}` chooses", highlight=False
+        )
+        return 0
     page = study.root / "report" / "index.html"
     records = [key for key, artifact in saved.artifacts.items() if artifact.kind == "record"]
     manifests = [store.folder("record", key) / "manifest.json" for key in records]

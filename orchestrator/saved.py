@@ -4,16 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import estimate
 from orchestrator.identity import Artifact, Kind
 from orchestrator.ledger import Ledger, State, wanted
 from orchestrator.note import read_note
-from orchestrator.settings import Cluster
+from orchestrator.pace import Pace, declared
 from orchestrator.shapes import model_of
 from orchestrator.study import StudyFolder, artifacts_of, cell_state
 
 # Inputs of everything come first; then what is nearest to a record, so that results show early.
-URGENCY: Mapping[Kind, int] = {"base": 0, "pool": 1, "record": 2, "completions": 3, "checkpoint": 4}
+URGENCY: Mapping[Kind, int] = {
+    "base": 0,
+    "pool": 1,
+    "trunk": 2,
+    "record": 3,
+    "completions": 4,
+    "checkpoint": 5,
+}
 LOST = (State.FAILED, State.BLOCKED)
 
 
@@ -26,22 +32,21 @@ class Saved:
     number: int  # of the plan
     document: Mapping[str, Any]
     artifacts: Mapping[str, Artifact]
-    seconds: Mapping[str, float]  # predicted, of one worker
+    pace: Pace
+    seconds: Mapping[str, float]  # predicted by it, of one worker
 
     @classmethod
     def of(
-        cls, study: StudyFolder, number: int, document: Mapping[str, Any], cluster: Cluster | None = None
+        cls, study: StudyFolder, number: int, document: Mapping[str, Any], pace: Pace | None = None
     ) -> "Saved":
-        """A plan that was just written or read; times are those of the cluster, else of the plan's own.
+        """A plan that was just written or read; without a pace, the one that its cluster declares.
 
-        A plan stays the same where only its cluster changes.
+        A plan stays the same where only its cluster or its pace changes.
         """
-        pace = cluster.flops_per_second if cluster else document["settings"]["cluster"]["flops_per_second"]
-        seconds = {
-            key: estimate.seconds(known["kind"], known["cost"]["flops"], pace)
-            for key, known in document["artifacts"].items()
-        }
-        return cls(study, Ledger.at(study.outputs), number, document, artifacts_of(document), seconds)
+        pace = pace or declared(document["settings"]["cluster"]["flops_per_second"])
+        artifacts = artifacts_of(document)
+        seconds = pace.predicted(artifacts, document["artifacts"])
+        return cls(study, Ledger.at(study.outputs), number, document, artifacts, pace, seconds)
 
     @classmethod
     def newest(cls, study: StudyFolder) -> "Saved":
@@ -49,8 +54,7 @@ class Saved:
         newest = study.latest()
         assert newest is not None, "studies that are found have a plan"
         run = study.newest_run()
-        cluster = read_note(study.jobs(run)).settings.cluster if run else None
-        return cls.of(study, *newest, cluster)
+        return cls.of(study, *newest, read_note(study.jobs(run)).known_pace if run else None)
 
     def states(self) -> dict[str, State]:
         """How far every artifact is."""
@@ -64,7 +68,13 @@ class Saved:
 
     def by_urgency(self, to_make: Mapping[str, Artifact]) -> tuple[str, ...]:
         """Keys, those first that others wait for or that show results; among equals the longest first."""
-        return tuple(sorted(to_make, key=lambda key: (*self._turn(to_make[key]), -self.seconds[key], key)))
+        for_pools = _for_pools(to_make)
+
+        def turn(key: str) -> tuple[Any, ...]:
+            first = key in for_pools
+            return (not first, *self._turn(to_make[key]), -self.seconds[key], key)
+
+        return tuple(sorted(to_make, key=turn))
 
     def _turn(self, artifact: Artifact) -> tuple[int, str, str]:
         """Results as early as they can be, but those of one engine together, when all weights are there."""
@@ -75,3 +85,19 @@ class Saved:
     def cell_states(self, states: Mapping[str, State]) -> list[State]:
         """How far every cell is, in the order of the plan."""
         return [cell_state(cell, states) for cell in self.document["cells"]]
+
+
+def _for_pools(to_make: Mapping[str, Artifact]) -> set[str]:
+    """What pools are still to be made from."""
+    found: set[str] = set()
+
+    def need(artifact: Artifact) -> None:
+        for key in artifact.inputs.values():
+            if key in to_make and key not in found:
+                found.add(key)
+                need(to_make[key])
+
+    for artifact in to_make.values():
+        if artifact.kind == "pool":
+            need(artifact)
+    return found

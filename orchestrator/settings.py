@@ -40,13 +40,16 @@ class Compute(Spec):
     rows_at_once: Count | None = None  # a batch goes through the model in parts of so many rows; null: whole
     gradient_checkpointing: bool = False  # activations are computed twice and not kept
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    layout: Literal["padded", "packed"] = "padded"  # a row for each example, or one row of all of a part
+    ranks: Count | None = None  # processes that train one model; null: one for each GPU of the job, or one
 
 
 class Jobs(Spec):
     """What every way of running jobs has. Never part of identity."""
 
     name: str
-    flops_per_second: Rate  # of one worker, for estimates of time
+    flops_per_second: Rate  # of one worker, for estimates of time where nothing was measured yet
+    calibrate: bool = True  # estimates follow what earlier manifests of such jobs measured
     failures: Count  # of one cause, after which nothing new is started
     save_every: Rate  # seconds between two saves of what an interrupted stage resumes from
     tries: dict[Cause, Count]  # how often in all, by cause; what is not named here has a default of its own
@@ -145,6 +148,11 @@ class SlurmCluster(Jobs):
 Cluster = Annotated[LocalCluster | SlurmCluster, Field(discriminator="kind")]
 
 
+# Whose weights stay when all records made from them are there: of every checkpoint, of each chain's largest
+# amount, or of none.
+Keep = Literal["all", "largest", "none"]
+
+
 class Analysis(Spec):
     """What the study promises to report."""
 
@@ -155,6 +163,10 @@ class Analysis(Spec):
     by_construction: str  # what the study's world builds in, said beside the results
 
 
+# How amounts are trained to audit a trunk: by the same schedule, or shuffled with a cosine.
+Way = Literal["alone", "cosine"]
+
+
 class Settings(Spec):
     """What a study has beside its cells."""
 
@@ -162,5 +174,8 @@ class Settings(Spec):
     outputs: str
     wait: bool | None  # until everything is done; null: on this machine yes, on a cluster no
     format: Literal["text", "json"]
+    keep: Keep = "all"  # never part of identity
     cluster: Cluster
     analysis: Analysis
+    # Of each chain with a trunk the smallest and the largest amount are trained in these ways too.
+    audit: Annotated[tuple[Way, ...], Field(strict=False)] = ()

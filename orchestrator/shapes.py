@@ -27,8 +27,10 @@ def model_of(artifact: Artifact, artifacts: Mapping[str, Artifact]) -> str | Non
 def resources_for(cluster: SlurmCluster, kind: Kind, model: str | None, changes: Adjustments) -> Resources:
     """The cluster's resources, changed for the stage, for the model, and by what earlier tries taught."""
     resources = cluster.resources
-    for wish in (cluster.stages.get(kind), cluster.models.get(model or "", {}).get(kind)):
-        if wish is not None:
+    # A trunk is part of a training, unless it is spoken of itself.
+    kinds: tuple[Kind, ...] = ("checkpoint", "trunk") if kind == "trunk" else (kind,)
+    for of_kinds in (cluster.stages, cluster.models.get(model or "", {})):
+        for wish in (of_kinds[one] for one in kinds if one in of_kinds):
             resources = resources.model_copy(update=wish.named())
     return resources.model_copy(
         update={

@@ -40,6 +40,7 @@ class Situation:
     artifacts: Mapping[str, Mapping[str, int]]  # by kind and state
     running: tuple[Mapping[str, Any], ...]  # holders of leases
     failures: tuple[Mapping[str, Any], ...]
+    n_evicted: int  # checkpoints without their weights; complete all the same unless something needs those
     queue: Queue | None  # None where nothing of the study is on a cluster
     cells_last_hour: int
     seconds_left: float | None
@@ -74,6 +75,7 @@ def situation(saved: Saved) -> Situation:
         artifacts=kinds,
         running=tuple(live[key] for key in saved.artifacts if key in live),
         failures=tuple(failure for failure in failed if failure),
+        n_evicted=len(saved.ledger.store.without_weights(saved.artifacts.values())),
         queue=queue,
         cells_last_hour=round(last_hour * HOUR),
         seconds_left=n_left / last_hour if last_hour else None,

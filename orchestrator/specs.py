@@ -1,9 +1,9 @@
 """The vocabulary: what one cell is, as strict frozen values that YAML must match to the letter."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -13,6 +13,11 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+def _is_absent(value: object) -> bool:
+    """What a strategy does not ask for stays out of its key, so that older keys stay what they were."""
+    return value is None
+
+
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -20,9 +25,8 @@ Rate = Annotated[float, Field(gt=0.0)]
 Operation = Literal["numbers", "fractions", "concepts", "conditional", "complexity"]
 # YAML has lists where a frozen value needs tuples.
 Operations = Annotated[tuple[Operation, ...], Field(strict=False, min_length=1)]
-
-
 AnswerRule = Literal["gsm8k", "math"]
+Language = Annotated[str, Field(pattern="^[a-z]{2}$")]
 
 
 class World(Spec):
@@ -65,7 +69,35 @@ class TableSource(Spec):
     distinct: bool = False  # of rows that are the same, only the first counts
 
 
-Source = Annotated[SymbolicSource | TableSource, Field(discriminator="kind")]
+GivenSource = Annotated[SymbolicSource | TableSource, Field(discriminator="kind")]
+
+
+class Validation(Spec):
+    """Which sources are held out of the seed problems, before any order is drawn: a share or a count.
+
+    Hyperparameters are chosen on them, never on test.
+    """
+
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    count: Count | None = None
+    seed: Seed = 0  # of the hash that chooses them
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.share is None) == (self.count is None):
+            raise PydanticCustomError("one", "Input should have either a share or a count")
+        return self
+
+
+class HeldOutSource(Spec):
+    """The problems whose sources are held out: a benchmark with the role of validation."""
+
+    kind: Literal["held_out"]
+    of: GivenSource
+    validation: Validation
+
+
+Source = Annotated[SymbolicSource | TableSource | HeldOutSource, Field(discriminator="kind")]
 
 
 class Data(Spec):
@@ -73,8 +105,9 @@ class Data(Spec):
 
     name: str
     path: str | None = None  # a folder that the sources below may refer to; never part of identity
-    seed: Source
-    decontaminate: dict[str, Source]
+    seed: GivenSource
+    decontaminate: dict[str, GivenSource]
+    validation: Validation | None = None  # part of identity only where it holds something out
 
 
 class SeedStrategy(Spec):
@@ -87,14 +120,15 @@ class SeedStrategy(Spec):
 class SymbolicStrategy(Spec):
     """Augmentation by the generator of the symbolic world.
 
-    With `operations` every row is a new query made from a seed query by one of them; without, every
-    row is another reasoning path to a seed query.
+    With `operations` new queries are made from seed queries, each by one of them, with up to `paths`
+    reasoning paths to each; without, every row is another reasoning path to a seed query.
     """
 
     kind: Literal["symbolic"]
     name: str
     operations: Annotated[tuple[Operation, ...], Field(strict=False)]
     new_fact_share: Share  # how often operations other than `numbers` bring in another fact
+    paths: Count = Field(1, exclude_if=lambda paths: paths == 1)
     rows: Count
     generator_seed: Seed
 
@@ -116,6 +150,8 @@ class Filters(Spec):
     equations: bool = False  # annotated calculations come to what they say
     distinct_paths: bool = False  # of a query's responses by the same calculations only the first stays
     near_duplicates: Share | None = None  # queries at least so similar (Jaccard, words in fives) are one
+    # Of query and response together, ISO 639-1; texts with hardly a word pass.
+    language: Language | None = Field(None, exclude_if=_is_absent)
 
 
 class TableStrategy(Spec):
@@ -172,10 +208,19 @@ class Server(Spec):
     dollars_per_million: Annotated[tuple[float, float], Field(strict=False)]  # tokens read, tokens written
 
 
+class Masked(Spec):
+    """Backward questions: a number of a problem is hidden, and the answer is told."""
+
+    letter: Annotated[str, Field(pattern="^[A-Za-z]$")]  # stands for the hidden number
+    numbers: Count  # of a problem, each hidden in a question of its own; at most
+    question: str  # with {query}, in which a number is hidden, and {answer}, the problem's own
+
+
 class LlmStrategy(Spec):
     """Augmentation by a language model: new queries by each prompt, and paths to every one of them.
 
-    Without `prompts` the paths lead to the seed queries themselves.
+    Without `prompts` the paths lead to the seed queries themselves; with `masked` a backward question
+    stands in the place of each, and the hidden number in that of its answer.
     """
 
     kind: Literal["llm"]
@@ -188,12 +233,63 @@ class LlmStrategy(Spec):
     solver: Generator
     answer: AnswerRule
     agreement: Share  # a row's answer is the commonest of its query, and at least this share of the paths
-    gold: bool  # without prompts: a row's answer is that of the seed problem
+    gold: bool  # without prompts: a row's answer is that of the seed problem; masked: the hidden number
+    masked: Masked | None = Field(None, exclude_if=_is_absent)
     filters: Filters
     server: Server  # no part of any key
 
 
+class RejectionStrategy(Spec):
+    """Rejection sampling (Yuan et al. 2023, arXiv 2308.01825): what the fine-tuned model itself gets right.
+
+    The cell's own model, trained by its recipe on the whole seed set, answers every seed problem `paths`
+    times; answers that are right stay. Engine and precision are those of the cell's evaluation.
+    """
+
+    kind: Literal["rejection"]
+    name: str
+    paths: Count  # answers to each seed problem
+    temperature: Rate
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)]
+    sampling_seed: Seed
+    max_new_tokens: Count
+    stop: Annotated[tuple[str, ...], Field(strict=False)]  # texts that end an answer, as the end token does
+    answer: AnswerRule
+    subset_seed: Seed  # of the model that is sampled: one and the same for all cells, so they share the pool
+    train_seed: Seed
+    filters: Filters
+
+
+Single = Annotated[
+    SeedStrategy | SymbolicStrategy | AnnotatedStrategy | LlmStrategy | RejectionStrategy | TableStrategy,
+    Field(discriminator="kind"),
+]
+
+
+class MixtureStrategy(Spec):
+    """Rows of several strategies, in every amount in the same shares."""
+
+    kind: Literal["mixture"]
+    name: str
+    parts: Annotated[dict[str, Single], Field(min_length=2)]
+    weights: dict[str, Count]  # rows (or queries, where amounts count these) of each part to those of others
+
+    @model_validator(mode="after")
+    def _weighs_all_parts(self) -> "MixtureStrategy":
+        if self.parts.keys() != self.weights.keys():
+            wish = "Input should have a weight for each part and no other: parts {parts}, weights {weights}"
+            told = {"parts": ", ".join(sorted(self.parts)), "weights": ", ".join(sorted(self.weights))}
+            raise PydanticCustomError("weights", wish, told)
+        return self
+
+
 Strategy = Annotated[
-    SeedStrategy | SymbolicStrategy | AnnotatedStrategy | LlmStrategy | TableStrategy,
+    SeedStrategy
+    | SymbolicStrategy
+    | AnnotatedStrategy
+    | LlmStrategy
+    | RejectionStrategy
+    | TableStrategy
+    | MixtureStrategy,
     Field(discriminator="kind"),
 ]

@@ -71,6 +71,7 @@ def as_document(known: Situation) -> dict[str, Any]:
         "cells": dict(known.cells),
         "artifacts": {kind: dict(counts) for kind, counts in known.artifacts.items()},
         "running": [_running(holder) for holder in known.running],
+        "n_evicted": known.n_evicted,
         "failures": [_failure(failure) for failure in known.failures],
         "queue": queue
         and {
@@ -97,7 +98,9 @@ def page(known: Situation) -> Group:
     for name, by_state in rows.items():
         counts = (str(by_state.get(state, "")) for state in STATES)
         drawn.add_row(name, *counts, end_section=name == "cells")
-    lines = [Text(line) for line in (*_pace(known), *_queue(known.queue), *_runs(known.running))]
+    lines = [
+        Text(line) for line in (*_pace(known), *_evicted(known), *_queue(known.queue), *_runs(known.running))
+    ]
     lines += [Text(line, style="red") for line in _failed(known.failures)]
     return Group(drawn, *lines)
 
@@ -109,6 +112,12 @@ def _pace(known: Situation) -> list[str]:
     hours = f"{known.device_hours_used:.2g} {known.device}-hours used, {known.device_hours_left:.2g} to come"
     parts.append(f"about {hours}")
     return ["; ".join(parts)]
+
+
+def _evicted(known: Situation) -> list[str]:
+    if not known.n_evicted:
+        return []
+    return [f"the weights of {known.n_evicted} checkpoints were evicted: good for the records there are"]
 
 
 def _queue(queue: Queue | None) -> list[str]:

@@ -12,7 +12,7 @@ from orchestrator.estimate import Cost
 from orchestrator.files import write_text
 from orchestrator.identity import Artifact
 from orchestrator.ledger import State
-from orchestrator.plan import Plan, PlannedCell
+from orchestrator.plan import Audit, Plan, PlannedCell
 from orchestrator.planfile import fingerprint, read_artifacts, read_plan, write_index, write_plan
 from orchestrator.price import bill
 from orchestrator.refusal import Refused
@@ -46,6 +46,11 @@ class StudyFolder:
     def cells_table(self) -> Path:
         """One row per cell, rewritten after each run."""
         return self.root / "cells.csv"
+
+    @property
+    def audit_table(self) -> Path:
+        """What trunks that are shared change, where the study audits that."""
+        return self.root / "audit.csv"
 
     def jobs(self, run: str) -> Path:
         """Notes and logs of one run's jobs."""
@@ -132,6 +137,7 @@ def document(
         "cells": cells,
         "artifacts": artifacts,
         "cost": total,
+        **({"audits": [_audit(one) for one in plan.audits]} if plan.audits else {}),
     }
 
 
@@ -183,6 +189,12 @@ def keys_of(cell: Mapping[str, Any]) -> list[str]:
     return [key for key in [*alone, *keys["completions"].values(), *keys["record"].values()] if key]
 
 
+def _audit(one: Audit) -> dict[str, Any]:
+    records = {name: [one.shared.records[name], key] for name, key in one.alone.records.items()}
+    checkpoints = [one.shared.checkpoint, one.alone.checkpoint]
+    return {"way": one.way, "axes": dict(one.shared.axes), "checkpoint": checkpoints, "record": records}
+
+
 def _row(cell: Mapping[str, Any], states: Mapping[str, State]) -> dict[str, Any]:
     keys = cell["artifacts"]
     named = {f"record_{name}": key for name, key in keys["record"].items()}
@@ -232,5 +244,7 @@ def _artifact(artifact: Artifact, cost: Cost) -> dict[str, Any]:
             "bytes": cost.bytes,
             "seconds": round(cost.seconds, 1),
             "memory": cost.memory,
+            "state": cost.state,
+            "shared_tokens": cost.shared_tokens,
         },
     }

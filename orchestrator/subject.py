@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator import check, slurm
+from orchestrator import check, disk, slurm
 from orchestrator.compose import Grid
+from orchestrator.estimate import Cost
 from orchestrator.findings import Finding
 from orchestrator.identity import Artifact
 from orchestrator.note import read_note
-from orchestrator.plan import SERVER
+from orchestrator.pools import SERVER
 from orchestrator.prepare import prepare
+from orchestrator.references import Reference
 from orchestrator.refusal import Refused
 from orchestrator.saved import Saved
 from orchestrator.settings import Settings
@@ -29,12 +31,7 @@ class Plan:
     artifacts: Mapping[str, Artifact]
     to_make: Mapping[str, Artifact]
     seconds: Mapping[str, float]
-    n_bytes: Mapping[str, int]
-
-    @property
-    def needed_bytes(self) -> int:
-        """On disk, for what is to be made."""
-        return sum(self.n_bytes[key] for key in self.to_make)
+    needed_bytes: int  # on disk, for what is to be made
 
     @property
     def sources(self) -> list[Mapping[str, Any]]:
@@ -87,7 +84,7 @@ def of_grid(grid: Grid, overrides: Sequence[str]) -> Subject:
         prepared.plan.artifacts,
         prepared.to_make,
         {key: cost.seconds for key, cost in prepared.costs.items()},
-        {key: cost.bytes for key, cost in prepared.costs.items()},
+        prepared.need.n_bytes,
     )
     return Subject(settings, outputs, plan, (Finding("plan", told),))
 
@@ -104,8 +101,10 @@ def of_study(name: str, outputs: Path) -> Subject:
     left = saved.left(saved.states())
     source = f"run {run}" if run else "the plan"
     told = f"plan {saved.number}, settings of {source}; {len(left)} artifacts to make"
-    costs = {key: known["cost"] for key, known in saved.document["artifacts"].items()}
-    plan = Plan(saved.artifacts, left, saved.seconds, {key: cost["bytes"] for key, cost in costs.items()})
+    costs = {key: Cost(**known["cost"]) for key, known in saved.document["artifacts"].items()}
+    kept = Reference.of(study.name, saved.document, settings.keep).kept
+    needed = disk.need(left, costs, kept, settings.cluster.at_once)
+    plan = Plan(saved.artifacts, left, saved.seconds, needed.n_bytes)
     return Subject(settings, study.outputs, plan, (Finding("study", told),))
 
 

@@ -3,15 +3,17 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from orchestrator.artifacts import Store
-from orchestrator.identity import KINDS, Artifact
+from orchestrator.identity import KINDS, Artifact, defining
 from orchestrator.ledger import Ledger
 from orchestrator.refusal import Refused
+from orchestrator.retention import tombstone
 from orchestrator.study import artifacts_of, cell_state, find, keys_of
 
 # More cells than this say nothing that `status` does not say better.
@@ -85,17 +87,18 @@ def _step(artifact: Artifact, state: str, ledger: Ledger) -> dict[str, Any]:
         "label": artifact.label,
         "folder": str(ledger.store.folder(artifact.kind, artifact.key)),
         "failure": {name: failure[name] for name in ("cause", "message", "log")} if failure else None,
+        "evicted": tombstone(ledger.store, artifact),
         "nearest": nearest(artifact, ledger.store) if state != "complete" else None,
     }
 
 
 def nearest(artifact: Artifact, store: Store) -> dict[str, Any] | None:
     """The complete artifact of the same kind that differs in the fewest fields, and those fields."""
-    mine = dict(_flat({"spec": artifact.spec, "inputs": artifact.inputs}))
+    mine = dict(_flat({"spec": artifact.spec, "inputs": defining(artifact.inputs)}))
     best: dict[str, Any] | None = None
     for key in sorted(store.keys(artifact.kind)):
         manifest = store.manifest(artifact.kind, key)
-        theirs = dict(_flat({"spec": manifest["spec"], "inputs": manifest["inputs"]}))
+        theirs = dict(_flat({"spec": manifest["spec"], "inputs": defining(manifest["inputs"])}))
         names = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
         if best is None or len(names) < len(best["differs"]):
             differs = {name: {"here": mine.get(name), "there": theirs.get(name)} for name in names}
@@ -123,6 +126,12 @@ def _print(explained: Sequence[Mapping[str, Any]], n_matching: int) -> None:
         )
         for step in sorted(cell["artifacts"], key=lambda step: KINDS.index(step["kind"])):
             console.print(f"  {step['kind']:<12}{step['state']:<10}{step['folder']}")
+            if stone := step["evicted"]:
+                moment = datetime.fromtimestamp(stone["evicted"], UTC)
+                console.print(
+                    f"    weights evicted {moment:%Y-%m-%d %H:%M} UTC by study '{stone['study']}' "
+                    f"(keep={stone['keep']}): its records stay, anything new trains it again"
+                )
             if step["failure"]:
                 console.print(f"    {step['failure']['cause']}: {step['failure']['message']}")
                 console.print(f"    log: {step['failure']['log']}")

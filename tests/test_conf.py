@@ -11,7 +11,8 @@ GROUPS = ("data", "strategy", "model", "train", "evaluate", "cluster", "analysis
 ASKING = sorted(
     path.relative_to(CONF / "strategy").with_suffix("").as_posix()
     for path in CONF.glob("strategy/*/*.yaml")
-    if "/strategy/llm@_here_" in path.read_text()
+    if "/strategy/llm@_here_" in path.read_text() or path.parent.name == "queries_responses"
+    if path.stem != "mini"
 )
 
 
@@ -67,7 +68,23 @@ def test_every_way_to_ask_a_model_makes_a_cell_of_its_name():
     for way, strategy in zip(ASKING, (cell.strategy for cell in cells), strict=True):
         assert strategy.name == way.partition("/")[0]
         assert strategy.solver.model == "some"
-        assert strategy.prompts.keys() >= {strategy.name} - {"queries", "responses"}
+        several = {"queries", "responses", "queries_responses", "fobar"}
+        assert strategy.prompts.keys() >= {strategy.name} - several
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "way", ["mixture", "d1_d2_d3/gsm8k", "d1_d2_d3/math", "rejection/gsm8k", "rejection/math"]
+)
+def test_what_is_made_of_others_makes_a_cell_of_its_name(way):
+    named = [f"strategy.parts.{part}.writer.model=some" for part in ("queries", "responses")]
+    arguments = ("study=toy", "amount=8", "data=gsm8k", "evaluate=[gsm8k]", f"strategy={way}")
+    [([cell], _), _] = composed(*arguments, *(named if way == "mixture" else []))
+    assert cell.strategy.name == way.partition("/")[0]
+    if way.startswith("d1"):
+        models = [(part.writer.model, part.solver.model) for part in cell.strategy.parts.values()]
+        assert models == [("gpt-3.5-turbo-0613",) * 2, ("gpt-4-0613",) * 2, ("gpt-3.5-turbo-0613",) * 2]
+        assert len({part.writer.model_dump_json() for part in cell.strategy.parts.values()}) == 3
 
 
 def test_the_data_decide_how_a_strategy_is_made():

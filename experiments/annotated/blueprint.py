@@ -29,13 +29,20 @@ class Blueprint:
     def values(self, leaves: Sequence[Number]) -> list[Number]:
         """Of the leaves, then of the steps. Raises ZeroDivisionError."""
         values = list(leaves)
-        for step, origins in zip(self.steps, self.origins, strict=True):
-            literals = [
-                literal.value if origin is None else values[origin]
-                for literal, origin in zip(step.literals, origins, strict=True)
-            ]
-            values.append(value_of_step(step, literals))
+        for index, step in enumerate(self.steps):
+            values.append(value_of_step(step, self.literals(index, values)))
         return values
+
+    def literals(self, step: int, values: Sequence[Number]) -> list[Number]:
+        """What stands in a step, where leaves and earlier steps have these values."""
+        return [
+            literal.value if origin is None else values[origin]
+            for literal, origin in zip(self.steps[step].literals, self.origins[step], strict=True)
+        ]
+
+    def place(self, step: int) -> int:
+        """Where the value of a step stands among `values`."""
+        return len(self.leaves) + step
 
 
 def blueprint(question: str, solution: str) -> Blueprint:

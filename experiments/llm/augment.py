@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.grading.batch import reference_of
+from experiments.llm.backward import backward, has_letter
 from experiments.llm.collect import Collector
 from experiments.llm.request import Answer, Request
 from experiments.text import normalise, query_id
@@ -37,7 +38,7 @@ class _Query:
     source_id: str
     operation: str
     text: str
-    gold: str  # the solution of a seed problem; empty for a new one
+    gold: str  # the solution of a seed problem, or a hidden number; empty for a new query
     provenance: Mapping[str, Any]
 
     @property
@@ -75,31 +76,49 @@ def rewritten(
 def _queries(
     strategy: LlmStrategy, problems: Sequence[Problem], collector: Collector, yields: Yields
 ) -> Iterator[_Query]:
+    given = list(_given(strategy, problems, yields))
     if not strategy.prompts:
-        yield from (_Query(source, SEED, query, solution, {}) for source, query, solution in problems)
+        yield from given
         return
     seen = {normalise(query) for _, query, _ in problems}
     asked = [
-        (
-            problem,
-            operation,
-            Request(f"{operation}/{turn}/{problem[0]}", prompt, strategy.writer, *problem[1:]),
-        )
-        for problem in problems
+        (query, operation, _rewrite(strategy, query, operation, turn))
+        for query in given
         for turn in range(strategy.rounds)
-        for operation, prompt in strategy.prompts.items()
+        for operation in strategy.prompts
     ]
     answers = collector.answers([request for _, _, request in asked], "new queries")
-    for (problem, operation, request), answer in zip(asked, answers, strict=True):
+    for (query, operation, request), answer in zip(asked, answers, strict=True):
         yields[operation]["queries asked"] += 1
         text, loss = _new_query(answer)
+        if not loss and strategy.masked and not has_letter(strategy.masked.letter, text):
+            loss = "query without its unknown"
         if not loss and normalise(text) in seen:
             loss = "query known"
         if loss:
             yields[operation][loss] += 1
             continue
         seen.add(normalise(text))
-        yield _Query(problem[0], operation, text, "", _described("query", request, answer))
+        gold = query.gold if strategy.masked else ""
+        yield _Query(query.source_id, operation, text, gold, _described("query", request, answer))
+
+
+def _given(strategy: LlmStrategy, problems: Sequence[Problem], yields: Yields) -> Iterator[_Query]:
+    """The seed problems, or the backward questions that they give."""
+    if strategy.masked is None:
+        yield from (_Query(source, SEED, query, solution, {}) for source, query, solution in problems)
+        return
+    for source, query, solution in problems:
+        found = list(backward(strategy.masked, strategy.answer, query, solution))
+        if not found:
+            yields[strategy.name]["problem without a number to hide"] += 1
+        yield from (_Query(source, strategy.name, one.text, one.number, {}) for one in found)
+
+
+def _rewrite(strategy: LlmStrategy, query: _Query, operation: str, turn: int) -> Request:
+    """Named by the problem; several backward questions of one are told apart."""
+    name = f"{operation}/{turn}/{query.item if strategy.masked else query.source_id}"
+    return Request(name, strategy.prompts[operation], strategy.writer, query.text, query.gold)
 
 
 def _new_query(answer: Answer) -> tuple[str, str]:

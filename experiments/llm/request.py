@@ -72,9 +72,10 @@ class Answer:
 
 
 def n_requests(strategy: Mapping[str, Any], n_problems: int) -> tuple[int, int]:
-    """How many queries and how many responses a strategy asks for, given as in a spec; at most."""
-    n_queries = n_problems * len(strategy["prompts"]) * strategy["rounds"]
-    return n_queries, (n_queries or n_problems) * strategy["paths"]
+    """How many new queries and how many responses a strategy asks for, given as in a spec; at most."""
+    n_given = n_problems * (strategy.get("masked") or {"numbers": 1})["numbers"]
+    n_queries = n_given * len(strategy.get("prompts", ())) * strategy.get("rounds", 1)
+    return n_queries, (n_queries or n_given) * strategy["paths"]
 
 
 def price(tokens: tuple[int, int], dollars_per_million: tuple[float, float]) -> float:

@@ -1,14 +1,14 @@
 """Augmentation of seed problems: new queries by five operations, or other reasoning paths."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
 
 from experiments.world.items import Seed, seeds
 from experiments.world.lexicon import Lexicon, generator, lexicon
-from experiments.world.problems import PATHS, Topic, another_unit, draw_response, draw_story, response
+from experiments.world.problems import PATHS, Story, Topic, another_unit, draw_response, draw_story, response
 from orchestrator.specs import Operation, SymbolicSource, SymbolicStrategy
 
 TRIES = 30  # for a row that is new, before a seed problem is passed over this time
@@ -25,34 +25,45 @@ class Row:
     response: str
 
 
-def augmented(strategy: SymbolicStrategy, seed: SymbolicSource, forbidden: frozenset[str]) -> Iterator[Row]:
+def augmented(
+    strategy: SymbolicStrategy,
+    seed: SymbolicSource,
+    forbidden: frozenset[str],
+    held_out: frozenset[str] = frozenset(),
+) -> Iterator[Row]:
     """Draw new rows from the seed problems in turn; ends when no seed problem has a new one left.
+
+    `held_out` are sources that nothing is made from.
 
     Texts of the world are in normal form (lower case, single spaces), and so is `forbidden`.
     """
+    given = [problem for problem in seeds(seed) if problem.source_id not in held_out]
     if strategy.operations:
-        return _new_queries(strategy, seed, forbidden)
-    return _new_paths(strategy, seed, forbidden)
+        return _new_queries(strategy, seed, given, forbidden)
+    return _new_paths(strategy, seed, given, forbidden)
 
 
 def _new_queries(
-    strategy: SymbolicStrategy, seed: SymbolicSource, forbidden: frozenset[str]
+    strategy: SymbolicStrategy, seed: SymbolicSource, problems: Sequence[Seed], forbidden: frozenset[str]
 ) -> Iterator[Row]:
     known, random = lexicon(seed.world), generator("augment", strategy.generator_seed, seed.world.seed)
-    pairs = {(given.story.query, given.response) for given in seeds(seed)}
+    pairs = {(given.story.query, given.response) for given in problems}
     paths = Counter(query for query, _ in pairs)
     while True:
         n_before = len(pairs)
-        for given in seeds(seed):
+        for given in problems:
             for _ in range(TRIES):
                 operation = random.choice(strategy.operations)
                 topic = rewritten(given.story.topic, operation, strategy.new_fact_share, known, random)
                 story = draw_story(topic, known, random)
                 solution = draw_response(story, known, random)
                 if story.query not in forbidden and (story.query, solution) not in pairs:
-                    pairs.add((story.query, solution))
-                    yield Row(given.source_id, operation, paths[story.query], story.query, solution)
-                    paths[story.query] += 1
+                    more = _others(story, solution, known, random) if strategy.paths > 1 else []
+                    new = [each for each in more if (story.query, each) not in pairs]
+                    for each in (solution, *new[: strategy.paths - 1]):
+                        pairs.add((story.query, each))
+                        yield Row(given.source_id, operation, paths[story.query], story.query, each)
+                        paths[story.query] += 1
                     break
         if len(pairs) == n_before:
             return
@@ -70,10 +81,12 @@ def rewritten(
     return Topic(operation, topic.name, topic.good, (first, *second))
 
 
-def _new_paths(strategy: SymbolicStrategy, seed: SymbolicSource, forbidden: frozenset[str]) -> Iterator[Row]:
+def _new_paths(
+    strategy: SymbolicStrategy, seed: SymbolicSource, problems: Sequence[Seed], forbidden: frozenset[str]
+) -> Iterator[Row]:
     known, random = lexicon(seed.world), generator("paths", strategy.generator_seed, seed.world.seed)
-    given = [problem for problem in seeds(seed) if problem.story.query not in forbidden]
-    others = [_other_responses(problem, known, random) for problem in given]
+    given = [problem for problem in problems if problem.story.query not in forbidden]
+    others = [_others(problem.story, problem.response, known, random) for problem in given]
     for path in count():
         n_left = 0
         for problem, responses in zip(given, others, strict=True):
@@ -84,7 +97,8 @@ def _new_paths(strategy: SymbolicStrategy, seed: SymbolicSource, forbidden: froz
             return
 
 
-def _other_responses(given: Seed, known: Lexicon, random: Random) -> list[str]:
-    every = dict.fromkeys(response(given.story, path, known) for path in PATHS)
-    every.pop(given.response)
+def _others(story: Story, solution: str, known: Lexicon, random: Random) -> list[str]:
+    """All other solutions, in an order that is drawn."""
+    every = dict.fromkeys(response(story, path, known) for path in PATHS)
+    every.pop(solution)
     return random.sample(list(every), len(every))

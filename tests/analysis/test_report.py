@@ -51,6 +51,15 @@ def test_every_file_is_there_and_nothing_half_written(written):
     assert {path.suffix for path in (folder / "tables").iterdir()} == {".tex", ".md"}
 
 
+def test_what_pools_lost_is_told_by_operation_and_reason(written):
+    yields = (written.page.parent / "tables/yields.md").read_text()
+    assert re.search(r"queries +\| numbers +\| +\| +8,209 \| 8,195 \| +disagreement 9, no answer 5", yields)
+    assert re.search(r"queries +\| all +\| +\| +\| 8,192 \| +duplicate 3 ", yields)
+    mixtures = (written.page.parent / "tables/mixtures.md").read_text()
+    assert re.search(r"queries +\| other +\| +33.3% \| 2,192 \| +400 \| +8 ", mixtures)
+    assert "Parts of mixtures" in read(written)
+
+
 def test_planted_slopes_come_back_with_intervals_and_levels(written):
     fits = {(one["group"]["benchmark"], one["group"]["strategy"]): one for one in written.summary["fits"]}
     assert list(fits)[:3] == [("in", "queries"), ("in", "responses"), ("in", "numbers")]

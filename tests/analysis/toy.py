@@ -24,6 +24,17 @@ PROVENANCE = {
     "cpu_seconds": 11.0,
 }
 
+POOL = {
+    "n_rows": 8192,
+    "n_sources": 400,
+    "removed": {"empty": 0, "duplicate": 3},
+    "yield": {"numbers": {"paths asked": 8209, "kept": 8195, "disagreement": 9, "no answer": 5}},
+    "parts": {
+        "one": {"n_rows": 6000, "n_queries": 6000, "n_in_earlier_parts": 0, "weight": 2, "share": 2 / 3},
+        "other": {"n_rows": 2192, "n_queries": 400, "n_in_earlier_parts": 8, "weight": 1, "share": 1 / 3},
+    },
+}
+
 
 def line(strategy: str, benchmark: str, amount: int) -> float:
     """The planted accuracy: queries 10 points per doubling, others 6; a fifth of it out of domain."""
@@ -120,7 +131,7 @@ class ToyStudy:
             "label": strategy,
             "cost": {},
         }
-        write_manifest(outputs, "pool", key, {"n_rows": 8192, "n_sources": 400}, PROVENANCE)
+        write_manifest(outputs, "pool", key, POOL, PROVENANCE)
         return key
 
     def _records(

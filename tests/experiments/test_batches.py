@@ -65,6 +65,22 @@ def test_batches_hold_examples_of_like_length() -> None:
     assert padded < 1.15 * sum(len(one.tokens) - 1 for one in examples)
 
 
+def test_batches_as_drawn_hold_examples_of_any_length_and_their_parts_of_like_length() -> None:
+    examples = [example(number, 2 + number % 30) for number in range(512)]
+    stream = ShuffledBatches(examples, 16, [], 0, 0, window=1)
+    batches = list(islice(stream, 32))
+    n_read = sum(len(one.tokens) - 1 for one in examples)
+    assert sorted(name for batch in batches for name in names(batch)) == list(range(512))
+    assert sum(batch.n_padding for batch in batches) > 0.5 * n_read
+    assert sum(part.n_padding for batch in batches for part in batch.parts(8)) < 0.2 * n_read
+
+
+def test_a_batch_tells_what_is_read_and_what_is_padding() -> None:
+    batch = collate([Example((5, 6, 7, 8), 2), Example((9, 10), 0), Example((11, 12, 13), 1)])
+    assert (batch.n_examples, batch.n_read, batch.n_padding) == (3, 9, 3)
+    assert [part.n_padding for part in batch.parts(3)] == [0, 0, 0]
+
+
 def test_only_the_tokens_after_the_prompt_count() -> None:
     batch = collate([Example((5, 6, 7, 8), 2), Example((9, 10), 0), Example((11, 12, 13), 1)])
     flat = batch.tokens.flatten()

@@ -69,7 +69,11 @@ def test_a_base_has_the_parameters_of_its_formula(n_parameters: int) -> None:
     assert cost(BASE)["flops"] == 6 * n_parameters * 930_000
     assert cost(BASE)["bytes"] > 4 * n_parameters
     unread = described("base", {"model": {**MODEL, "pretrain": None}, "world": WORLD})
-    assert cost(unread) == {"tokens": 0, "flops": 0.0, "bytes": 4 * n_parameters, "memory": None}
+    assert cost(unread) == {
+        **{"tokens": 0, "flops": 0.0, "bytes": 4 * n_parameters, "memory": None, "dollars": None},
+        "shared_tokens": 0,
+        "state": 2 * 12 * n_parameters,
+    }
 
 
 def test_training_costs_what_its_budget_says(n_parameters: int) -> None:

@@ -17,6 +17,17 @@ from tests.experiments.test_llm import GENERATOR, Job
 ROOT = Path(__file__).parents[2]
 RECORDED = json.loads((Path(__file__).parent / "recorded/answers.json").read_text(encoding="utf-8"))
 OPERATIONS = ("numbers", "fractions", "concepts", "conditional", "complexity")
+SANE = [
+    {
+        "question": problem["question"],
+        "solution": problem["solution"],
+        "variants": {
+            operation: {**problem[operation], "query": f"New problem: {problem[operation]['query']}"}
+            for operation in OPERATIONS
+        },
+    }
+    for problem in yaml.safe_load((Path(__file__).parent / "recorded/sane.yaml").read_text(encoding="utf-8"))
+]
 
 
 def prompt(style: str, name: str) -> dict[str, str]:
@@ -28,10 +39,10 @@ def prompt(style: str, name: str) -> dict[str, str]:
 class Replay:
     """Says to each prompt what stands in the file; to a query it gives its paths in turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, problems: list[dict[str, Any]]) -> None:
         self.answers: dict[str, list[str]] = {}
         solve = prompt("gsm8k", "solve")["user"]
-        for problem in RECORDED:
+        for problem in problems:
             for operation, variant in problem["variants"].items():
                 asked = prompt("gsm8k", operation)["user"].replace("{query}", problem["question"])
                 self.answers[asked] = [variant["query"]]
@@ -45,10 +56,12 @@ class Replay:
         return self.answers[user][self.turns[user] - 1]
 
 
-def made(folder: Path, agreement: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def made(
+    folder: Path, agreement: float, problems: list[dict[str, Any]] = RECORDED, **more: Any
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     prompts = {operation: prompt("gsm8k", operation) for operation in OPERATIONS}
-    filters = {"equations": True, "near_duplicates": 0.7}
-    with chatty(Replay()) as server:
+    filters = {"equations": True, "near_duplicates": 0.7, **more}
+    with chatty(Replay(problems)) as server:
         job = Job(
             folder,
             server.url,
@@ -56,7 +69,7 @@ def made(folder: Path, agreement: float) -> tuple[dict[str, Any], list[dict[str,
             solve=prompt("gsm8k", "solve"),
             agreement=agreement,
             filters=filters,
-            seeds=[(problem["question"], problem["solution"]) for problem in RECORDED],
+            seeds=[(problem["question"], problem["solution"]) for problem in problems],
         )
         return job.make()
 
@@ -87,6 +100,16 @@ def test_without_a_vote_a_wrong_calculation_still_goes(tmp_path: Path) -> None:
     assert summary["removed"]["wrong equation"] == 1
 
 
+def test_sane_answers_all_stay(tmp_path: Path) -> None:
+    strict = {"answer": "gsm8k", "distinct_paths": True, "language": "en", "max_characters": 2000}
+    summary, rows = made(tmp_path, 1.0, SANE, **strict)
+    asked = {"queries asked": 20, "paths asked": 40, "kept": 40}
+    assert summary["yield"] == dict.fromkeys(OPERATIONS, asked)
+    assert not any(summary["removed"].values())
+    assert (summary["n_rows"], summary["n_sources"], summary["n_queries"]) == (200, 20, 100)
+    assert all("<<" in row["response"] for row in rows)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -104,7 +127,7 @@ def test_the_new_problem_is_what_stands_behind_the_mark(text: str, expected: str
 
 
 @pytest.mark.parametrize("style", ["gsm8k", "math"])
-@pytest.mark.parametrize("name", [*OPERATIONS, "solve"])
+@pytest.mark.parametrize("name", [*OPERATIONS, "self_verify", "solve"])
 def test_a_prompt_has_one_worked_example_and_the_problem_last(style: str, name: str) -> None:
     shipped = ChatPrompt.model_validate(prompt(style, name))
     asked = Request("item", shipped, Generator.model_validate(GENERATOR), "What {solution} is?", "none")

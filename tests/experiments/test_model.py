@@ -5,6 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from experiments import model as models
+from experiments.batches import Batch
 from experiments.llama import answer_logits, rotation
 from experiments.model import Pretrained
 from orchestrator.cell import NewModel
@@ -135,7 +136,8 @@ def test_logits_for_answers_are_those_of_the_model(made: Pretrained) -> None:
     tokens = torch.randint(4, 100, (3, 12), generator=generator)
     tokens[1, 7:] = made.tokenizer.pad_token_id
     answers = torch.tensor([4, 5, 11, 12 + 3, 12 + 6, 24, 35])
-    ours = answer_logits(made.model, tokens, answers, rotation(made.model))
+    batch = Batch(tokens, answers, torch.zeros(len(answers)), torch.tensor([12, 7, 12]))
+    ours = answer_logits(made.model, batch, rotation(made.model))
     theirs = torch.cat([made.model(tokens[:1]).logits, made.model(tokens[1:]).logits]).flatten(0, 1)
     torch.testing.assert_close(ours, theirs[answers], rtol=1e-4, atol=1e-5)
     alone = made.model(tokens[1:2, :7]).logits[0, 6]

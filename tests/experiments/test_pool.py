@@ -148,6 +148,17 @@ def test_filters_keep_what_they_ask_for_and_count_the_rest(tmp_path: Path, table
     assert given(tmp_path, tables, rows)[0]["n_rows"] == len(rows)
 
 
+def test_rows_in_another_language_go_and_formulas_have_none(tmp_path: Path, tables: Tables) -> None:
+    rows = [
+        ("a", "Ann has 12 pens and buys 5 more of them at the market. How many has she?", "#### 17"),
+        ("b", "Ann hat 12 Stifte und kauft auf dem Markt 5 weitere. Wie viele hat sie?", "#### 17"),
+        ("c", "$\\frac{x}{2}+\\sqrt{y}=\\text{sin}(z)$ und $abcdefghijklmnop=qrstuvwxyz$", "$12+5=17$"),
+    ]
+    summary, kept = given(tmp_path, tables, rows, language="en")
+    assert summary["removed"]["other language"] == 1
+    assert [row["source_id"] for row in kept] == ["a", "c"]
+
+
 def test_of_near_duplicates_the_first_stays_with_all_its_rows(tmp_path: Path, tables: Tables) -> None:
     long = (
         "a farmer has forty two cows and sells every third of them at the market in the next town on monday"

@@ -12,27 +12,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from experiments import lora, pretrained
 from experiments.batches import collate
 from experiments.encode import Text, encode
-from experiments.how import AS_IT_IS, How
+from experiments.how import How
 from experiments.resume import Paused, Resumption
 from experiments.start import start
-from experiments.train import make_checkpoint
 from experiments.world import Row
 from orchestrator.refusal import Refused
+from tests.experiments.fine_tuning import LORA, linked, spec, sums, trained
 from tests.experiments.interrupting import AfterLooks, DeathAfterLooks, interrupted, same_files
-from tests.experiments.tiny_models import CONFIGS, CONTEXT, model_spec, write_model
-from tests.experiments.training import TRAIN, beside, quiet, write_pool
+from tests.experiments.tiny_models import CONFIGS, write_model
+from tests.experiments.training import write_pool
 
-LORA = {"rank": 4, "alpha": 8, "dropout": 0.2, "targets": "all-linear"}
-RECIPE = {**TRAIN, "embedding_rate_factor": 1.0, "rehearsal": 0, "learning_rate": 1e-3}
 ALWAYS = 1e-9
 KINDS = sorted(CONFIGS)
-
-
-def linked(folder: Path, into: Path) -> Path:
-    known = pretrained.inspect(model_spec(folder))
-    into.mkdir()
-    pretrained.link(known["folder"], known["digest"], into, quiet)
-    return into
 
 
 @pytest.fixture(scope="module")
@@ -45,34 +36,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = [Row(str(n), "numbers", 0, f"{n} + {n} = ?", f"{'1 ' * (n % 5)}so {2 * n}") for n in range(12)]
-    return write_pool(tmp_path_factory.mktemp("pool") / "pool", rows)
-
-
-def spec(**changes: Any) -> dict[str, Any]:
-    return {
-        "version": 1,
-        "train": {**RECIPE, **changes},
-        "train_seed": 0,
-        "subset": {"n": 12, "unit": "examples", "order": "breadth", "seed": 0},
-        "prompt": "Q: {query} A:",
-        "context": CONTEXT,
-        "dtype": "float32",
-        "saved_dtype": "float32",
-    }
-
-
-def trained(
-    base: Path,
-    pool: Path,
-    into: Path,
-    made_from: dict[str, Any],
-    how: How = AS_IT_IS,
-    resumption: Resumption | None = None,
-) -> dict[str, Any]:
-    into.mkdir()
-    inputs = {"base": base, "pool": pool}
-    return make_checkpoint(made_from, inputs, into, quiet, resumption or beside(into), how)
+    return sums(tmp_path_factory.mktemp("pool") / "pool")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,6 +14,7 @@ from experiments.train import n_steps
 from experiments.world import Row, items
 from orchestrator.cell import Train
 from orchestrator.refusal import Refused
+from tests.experiments.interrupting import same_files
 from tests.experiments.training import (
     SUBSET,
     TRAIN,
@@ -34,7 +35,9 @@ def test_a_checkpoint_is_a_folder_with_its_subset_and_its_course(
     subset = pq.read_table(tmp_path / "made/subset.parquet")
     course = pq.read_table(tmp_path / "made/training.parquet")
     assert subset.column_names == ["position", "row_id", "source_id", "role"]
-    assert course.column_names == ["step", "loss", "learning_rate", "n_tokens", "grad_norm"]
+    assert course.column_names == [
+        *("step", "loss", "learning_rate", "n_tokens", "grad_norm", "n_examples", "n_read")
+    ]
     assert subset["position"].to_pylist() == list(range(16))
     assert course["step"].to_pylist() == list(range(1, 9))
     assert summary == {
@@ -43,6 +46,7 @@ def test_a_checkpoint_is_a_folder_with_its_subset_and_its_course(
         "n_truncated": 0,
         "n_steps": 8,
         "n_tokens": sum(course["n_tokens"].to_pylist()),
+        "n_read": sum(course["n_read"].to_pylist()),
         "final_loss": course["loss"][-1].as_py(),
     }
     assert models.load(tmp_path / "made").tokenizer.eos_token == models.END
@@ -80,8 +84,7 @@ def test_the_same_spec_gives_the_same_bytes_in_another_process(
     arguments = [json.dumps(value) for value in (checkpoint_spec(), folders, str(tmp_path / "there"))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", program, *arguments], check=True, env=environment)
-    for file in (tmp_path / "here").iterdir():
-        assert (tmp_path / "there" / file.name).read_bytes() == file.read_bytes(), file.name
+    assert same_files(tmp_path / "here", tmp_path / "there")
 
 
 def test_another_training_seed_gives_other_weights_from_the_same_subset(
@@ -99,6 +102,21 @@ def test_training_with_and_without_rehearsal_differ(inputs: dict[str, Path], tmp
     without = made(inputs, tmp_path / "without", checkpoint_spec(rehearsal=0))
     assert with_it["n_steps"] == without["n_steps"]
     assert with_it["n_tokens"] > without["n_tokens"]
+
+
+def test_examples_of_like_length_or_as_drawn_are_two_trainings_of_the_same_subset(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    made(inputs, tmp_path / "grouped", checkpoint_spec())
+    made(inputs, tmp_path / "drawn", checkpoint_spec(group_by_length=False))
+    padding = [
+        sum(pq.read_table(tmp_path / name / "measured.parquet")["n_padding"].to_pylist())
+        for name in ("grouped", "drawn")
+    ]
+    assert padding[0] < padding[1]
+    assert weights(tmp_path / "grouped") != weights(tmp_path / "drawn")
+    subsets = [(tmp_path / name / "subset.parquet").read_bytes() for name in ("grouped", "drawn")]
+    assert subsets[0] == subsets[1]
 
 
 def test_rehearsal_from_a_base_that_read_nothing_is_refused(inputs: dict[str, Path], tmp_path: Path) -> None:

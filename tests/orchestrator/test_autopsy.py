@@ -10,6 +10,7 @@ from orchestrator import autopsy, slurm
 from orchestrator.identity import Artifact
 from orchestrator.ledger import Ledger
 from orchestrator.note import stop_file
+from orchestrator.pace import declared
 from orchestrator.queued import Known
 from orchestrator.saved import Saved
 from orchestrator.study import StudyFolder
@@ -25,7 +26,7 @@ class Case:
     def __init__(self, outputs: Path) -> None:
         study = StudyFolder(outputs, "s")
         artifacts = {name: Artifact("pool", name, {}, {}, label=name) for name in ("first", "second")}
-        self.saved = Saved(study, Ledger.at(outputs), 1, {}, artifacts, {})
+        self.saved = Saved(study, Ledger.at(outputs), 1, {}, artifacts, declared(1e9), {})
         self.submission: Submission = write(study.jobs("run"), RESOURCES, [list(artifacts)])
         self.submission.taken(JOB)
 

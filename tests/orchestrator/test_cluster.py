@@ -10,6 +10,7 @@ from orchestrator.cluster import SlurmRun
 from orchestrator.identity import Artifact
 from orchestrator.ledger import Ledger
 from orchestrator.note import Note, stop_file
+from orchestrator.pace import declared
 from orchestrator.progress import View
 from orchestrator.refusal import Refused
 from orchestrator.run import make
@@ -70,6 +71,7 @@ def a_run(tmp_path: Path, driver: Driver | None = None) -> SlurmRun:
         1,
         {"artifacts": {}, "cells": []},
         artifacts,
+        declared(1e9),
         dict.fromkeys(artifacts, 1.0),
     )
     cluster = SLURM.model_copy(update={"driver": driver})

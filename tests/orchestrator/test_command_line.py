@@ -21,7 +21,7 @@ def test_help_needs_neither_hydra_nor_torch_nor_pandas() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["status", "why", "doctor", "efficiency", "report", "verify", "distribution"]
+    "verb", ["status", "why", "doctor", "efficiency", "report", "track", "verify", "distribution"]
 )
 def test_a_verb_explains_itself_with_an_example(verb: str) -> None:
     shown = CliRunner().invoke(app, [verb, "--help"])

@@ -29,6 +29,8 @@ study: toy
 outputs: out/${study}
 wait: true
 format: text
+keep: all
+audit: []
 cluster: {workers: 2}
 analysis: {of: "${strategy.name}"}
 amount: 4
@@ -36,7 +38,7 @@ seed: 0
 subset_seed: ${seed}
 train_seed: ${subset_seed}
 subset: {order: rows, home: "${oc.env:HOME}/${study}"}
-model: {size: 8, deep: {size: "${model.size}", list: [1, "${model.size}"]}, of: "${data.name}"}
+model: {size: 8, deep: {size: "${..size}", list: [1, "${model.size}"]}, of: "${data.name}"}
 train: {rate: 0.1, twin: "${train.rate}", text: "rate ${train.rate}", decay: null, flag: true}
 """,
     "data/mini.yaml": "{name: mini, path: here, seed: {world: {units: 10, of: '${seed}'}}, also: '${.seed}'}",
@@ -269,7 +271,10 @@ def test_what_is_no_cell_is_refused_by_its_dotted_key(arguments, told):
         ("doublings ", ["plan", "run", "status"]),
         ("doublings p", ["plan"]),
         ("doublings run experi", ["experiment="]),
-        ("doublings run experiment=mini", ["experiment=mini", "experiment=mini_long"]),
+        (
+            "doublings run experiment=mini",
+            ["experiment=mini", "experiment=mini_long", "experiment=mini_tuning"],
+        ),
         ("doublings plan study=toy amount=256,512 train.bat", ["train.batch_size="]),
         ("doublings status ", []),
     ],

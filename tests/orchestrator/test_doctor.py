@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import offer_checks, probing, report_checks
+from orchestrator import identity, offer_checks, probing, report_checks
 from orchestrator.findings import Finding, table, worst
 from orchestrator.offer_checks import Shape
 from orchestrator.probe import clock_ahead, stage_answer
@@ -189,7 +189,7 @@ def test_one_job_stands_for_all_shapes_that_meet_the_same_nodes_and_python():
 
 
 def test_a_shape_of_all_stages_is_called_so():
-    assert Shape(offer_checks.KINDS, RESOURCES).name == "all stages"
+    assert Shape(identity.KINDS, RESOURCES).name == "all stages"
 
 
 def test_text_that_looks_like_markup_is_shown_as_it_is(capsys):

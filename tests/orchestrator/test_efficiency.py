@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from orchestrator import advice, efficiency, slurm, slurm_offers, submissions, usage
 from orchestrator.__main__ import app
 from orchestrator.artifacts import Store
-from orchestrator.estimate import OVERHEAD
 from orchestrator.identity import Artifact, Kind
 from orchestrator.note import Note
+from orchestrator.pace import OVERHEAD
 from orchestrator.refusal import Refused
 from orchestrator.saved import Saved
 from orchestrator.settings import Settings
