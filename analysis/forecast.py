@@ -85,8 +85,11 @@ class Choice:
         noise = self.run_variance / float(self.means.counts.mean())
         quantile = t_quantile(float(max(self.n_errors, FEWEST_ERRORS)))
         margins: Floats = quantile * np.sqrt(between + ((self.growth or 0.0) * ahead) ** 2 + noise)
-        # Without held-out errors, candidates that agree and runs that do not repeat show no uncertainty.
-        return margins if self.growth is not None else np.where(margins > 0, margins, np.nan)
+        if self.growth is not None:
+            return margins
+        # Candidates that agree and runs that do not repeat show nothing; nor does one amount of any other.
+        shown = (margins > 0) & ((len(self.means.amounts) > 1) | (amounts == self.means.amounts[0]))
+        return np.where(shown, margins, np.nan)
 
     @cached_property
     def run_variance(self) -> float:
