@@ -207,7 +207,8 @@ def _overlap(artifacts: Artifacts, trained: Sequence[Trained]) -> Iterator[Overl
     subsets: dict[str, Trained] = {}
     for checkpoint in trained:
         seed = artifacts[checkpoint.inputs["pool"]]["spec"]["seed"]
-        subset = canonical([seed, checkpoint.spec["subset"]])
+        amount = {name: value for name, value in checkpoint.spec["subset"].items() if name != "weights"}
+        subset = canonical([seed, amount])
         subsets[subset] = checkpoint
         sources[subset][checkpoint.strategy] = {row[2] for row in checkpoint.rows if row[0] == "pool"}
     for subset, by_strategy in sources.items():

@@ -16,6 +16,11 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def has_letter(letter: str, text: str) -> bool:
+    """Whether a letter stands in a text by itself."""
+    return re.search(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z])", text) is not None
+
+
 def query_id(query: str) -> str:
     """32 hexadecimal digits; equal for queries that are the same once normalised."""
     return _digest(normalise(query))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from orchestrator import mixing, sampled
 from orchestrator.artifacts import Store
 from orchestrator.cell import Cell
-from orchestrator.facts import Facts
+from orchestrator.facts import Facts, held_out
 from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
 from orchestrator.specs import MixtureStrategy, RejectionStrategy, Strategy
 
@@ -90,6 +90,8 @@ class PoolPlanner(ABC):
                 "strategy": chosen,
                 "decontaminate": sorted((dict(test.identity) for test in tests), key=canonical),
             }
+            if data.validation is not None:
+                spec["validation"] = held_out(data.validation)
             return self._artifact("pool", spec, inputs, strategy.name, places)
 
         asker = (id(cell.model), id(cell.train), id(cell.evaluate), cell.subset.order)

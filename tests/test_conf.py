@@ -51,13 +51,16 @@ def test_every_choice_makes_a_cell(group, name):
     both = all((CONF / other / f"{name}.yaml").exists() for other in ("data", "evaluate"))
     # A benchmark and the data of the same name belong together.
     partner = [f"data={name}", f"evaluate=[{name}]", "strategy=seed"] if both else []
+    if name == "validation":
+        partner = ["data.validation={share: 0.1}"]
     [([cell], settings), _] = composed("study=toy", "amount=8", f"{group}={value}", *partner)
     if group in ("cluster", "analysis"):
         assert settings.model_dump()[group]
     elif group == "evaluate":
         assert list(cell.evaluate.benchmarks) == [name]
     elif group in ("data", "strategy", "model"):
-        assert getattr(cell, group).name == name
+        # A set that exists has a file for the problems of each data set.
+        assert name in (called := getattr(cell, group).name, f"{called}_gsm8k", f"{called}_math")
 
 
 @pytest.mark.slow
@@ -115,4 +118,12 @@ def test_one_path_of_the_data_reaches_training_and_test():
     [(cells, _), _] = composed("experiment=gsm8k_small", "data.path=here")
     assert {cell.data.seed.path for cell in cells} == {"here"}
     assert {cell.evaluate.benchmarks["gsm8k"].source.path for cell in cells} == {"here"}
-    assert [cell.amount for cell in cells] == ["1/32", "1/16", "1/8", "1/4", "1/2", "1/1", 0]
+    assert [cell.amount for cell in cells] == [234, 467, 934, 1868, 3736, 7473, 0]
+
+
+def test_the_small_study_goes_further_with_other_numbers_than_its_seed_set_has():
+    [(cells, _), _] = composed("experiment=gsm8k_small", "strategy=seed,numbers", "data.path=here")
+    most = {
+        name: max(cell.amount for cell in cells if cell.strategy.name == name) for name in ("seed", "numbers")
+    }
+    assert most == {"seed": 7473, "numbers": 59784}

@@ -10,6 +10,7 @@ from experiments.annotated.blueprint import Blueprint, blueprint
 from experiments.annotated.numerals import Number, simplest
 from experiments.annotated.reading import Lost
 from experiments.annotated.solution import Step
+from experiments.text import has_letter
 from orchestrator.specs import Masked
 
 # Money and measures have no more in these problems.
@@ -42,18 +43,27 @@ class _Stuck(Exception):
 
 
 def backwards(problems: Sequence[tuple[str, str, str]], masked: Masked, found: Yield) -> Iterator[Row]:
-    """Up to `masked.numbers` rows of each problem (source id, question, solution), in their order."""
-    for source, question, solution in problems:
-        if masked.letter in question.split():
-            found.problems["the letter is taken"] += 1
-            continue
-        try:
-            rows = list(_rows(blueprint(question, solution), masked))[: masked.numbers]
-        except Lost as lost:
-            found.problems[str(lost)] += 1
-            continue
-        found.problems["backwards" if rows else "no number found by undoing"] += 1
-        yield from (Row(source, query, response) for query, response in rows)
+    """Up to `masked.numbers` rows of each problem (source id, question, solution).
+
+    Problems take turns, so that few rows have as many sources as many.
+    """
+    made = [(source, _made(question, solution, masked, found)) for source, question, solution in problems]
+    for turn in range(masked.numbers):
+        yield from (Row(source, *rows[turn]) for source, rows in made if turn < len(rows))
+
+
+def _made(question: str, solution: str, masked: Masked, found: Yield) -> list[tuple[str, str]]:
+    """Of one problem; why there are none is counted."""
+    if has_letter(masked.letter, question):
+        found.problems["the letter is taken"] += 1
+        return []
+    try:
+        rows = list(_rows(blueprint(question, solution), masked))
+    except Lost as lost:
+        found.problems[str(lost)] += 1
+        return []
+    found.problems["backwards" if rows else "no number found by undoing"] += 1
+    return rows
 
 
 def _rows(plan: Blueprint, masked: Masked) -> Iterator[tuple[str, str]]:

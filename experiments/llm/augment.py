@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.grading.batch import reference_of
-from experiments.llm.backward import backward, has_letter
+from experiments.llm.backward import backward
 from experiments.llm.collect import Collector
 from experiments.llm.request import Answer, Request
-from experiments.text import normalise, query_id
+from experiments.text import has_letter, normalise, query_id
 from orchestrator.specs import AnswerRule, Generator, LlmStrategy
 
 # What a prompt asks to have in front of the new problem. Models like to say more before it.

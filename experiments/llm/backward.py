@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from experiments.grading.batch import reference_of
+from experiments.text import has_letter
 from orchestrator.specs import AnswerRule, Masked
 
 # A number that stands by itself: no part of a word, a fraction, a time, a range or a longer number.
@@ -32,8 +33,3 @@ def backward(masked: Masked, rule: AnswerRule, query: str, solution: str) -> Ite
         # In two goes, the problem last: what looks like a field there stays as it is.
         text = masked.question.replace("{answer}", answer.shown).replace("{query}", hidden)
         yield Backward(text, found[0].replace(",", ""))
-
-
-def has_letter(letter: str, text: str) -> bool:
-    """Whether a letter stands in a text by itself."""
-    return re.search(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z])", text) is not None

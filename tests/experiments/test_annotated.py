@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments import annotated
+from experiments.annotated.augment import varied
 from experiments.annotated.blueprint import Blueprint, blueprint
 from experiments.annotated.draw import Variant, variants, written
 from experiments.annotated.reading import Lost
@@ -148,10 +149,10 @@ def test_articles_agree_with_the_number() -> None:
 def test_problems_take_turns_and_what_is_lost_is_counted() -> None:
     found = annotated.Yield()
     problems = [("a", *BAKERY), ("b", "No number?", "None.\n#### 0"), ("c", *SHARED)]
-    drawn = list(islice(annotated.varied(problems, 0, found), 10))
+    drawn = list(islice(varied(problems, 0, found), 10))
     assert [row.source_id for row in drawn] == ["a", "c"] * 5
     assert found.problems == {"varied": 2, "no annotation": 1}
-    alone = list(islice(annotated.varied([("c", *SHARED)], 0, annotated.Yield()), 5))
+    alone = list(islice(varied([("c", *SHARED)], 0, annotated.Yield()), 5))
     assert alone == drawn[1::2]
 
 

@@ -1,5 +1,6 @@
 """Which artifacts go into which job."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,25 @@ def test_one_engine_of_vllm_answers_for_all_checkpoints_of_a_job() -> None:
     [element] = cells.elements
     kinds = [artifact.kind for artifact in element]
     assert kinds == ["checkpoint"] * 3 + ["completions"] * 6 + ["record"] * 6
+
+
+@pytest.mark.parametrize("engine", ["transformers", "vllm"])
+def test_a_pool_that_a_checkpoint_answers_comes_after_it_and_before_what_it_trains(engine: str) -> None:
+    artifacts = a_study(2, engine)
+    sampled = Artifact("completions", "samples", {"engine": engine}, {"weights": "checkpoint0"})
+    pool = Artifact("pool", "right", {}, {"completions": "samples"})
+    tuned = Artifact("checkpoint", "tuned", {}, {"base": "base", "pool": "right"})
+    # Kinds in the order of their names would put the pool before all that leads to it.
+    found = packed({"right": pool, "tuned": tuned, **artifacts, "samples": sampled}, target=1000.0)
+    made: set[str] = set()
+    for batch in found:
+        for element in batch.elements:
+            here: set[str] = set()
+            for artifact in element:
+                assert set(artifact.inputs.values()) <= made | here
+                here.add(artifact.key)
+        made |= {artifact.key for element in batch.elements for artifact in element}
+    assert made == {*artifacts, "samples", "right", "tuned"}
 
 
 def test_no_job_needs_the_engines_of_two_models() -> None:

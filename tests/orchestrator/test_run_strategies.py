@@ -102,7 +102,7 @@ def test_a_pool_from_a_server_is_planned_refused_killed_and_gone_on_with(
     assert "budget_tokens=100 will not be enough" in planned.stdout
     nothing = run_to_its_end(program("run", *asked, "strategy.server.budget_dollars=0.0"), tmp_path)
     assert nothing.returncode == 2
-    assert "budget_dollars=0.0 allows no request, and the pool of 'complexity'" in nothing.stderr
+    assert "budget_dollars=0 allows no request, and the pool of 'complexity'" in nothing.stderr
     assert not (tmp_path / "outputs").exists()
     assert not server.asked
 
