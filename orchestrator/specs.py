@@ -284,32 +284,3 @@ Single = Annotated[
     SeedStrategy | SymbolicStrategy | AnnotatedStrategy | LlmStrategy | RejectionStrategy | TableStrategy,
     Field(discriminator="kind"),
 ]
-
-
-class MixtureStrategy(Spec):
-    """Rows of several strategies, in every amount in the same shares."""
-
-    kind: Literal["mixture"]
-    name: str
-    parts: Annotated[dict[str, Single], Field(min_length=2)]
-    weights: dict[str, Count]  # rows (or queries, where amounts count these) of each part to those of others
-
-    @model_validator(mode="after")
-    def _weighs_all_parts(self) -> "MixtureStrategy":
-        if self.parts.keys() != self.weights.keys():
-            wish = "Input should have a weight for each part and no other: parts {parts}, weights {weights}"
-            told = {"parts": ", ".join(sorted(self.parts)), "weights": ", ".join(sorted(self.weights))}
-            raise PydanticCustomError("weights", wish, told)
-        return self
-
-
-Strategy = Annotated[
-    SeedStrategy
-    | SymbolicStrategy
-    | AnnotatedStrategy
-    | LlmStrategy
-    | RejectionStrategy
-    | TableStrategy
-    | MixtureStrategy,
-    Field(discriminator="kind"),
-]
