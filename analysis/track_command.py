@@ -48,7 +48,7 @@ def copy_new(folder: Path, name: str, tracker: Tracker, module: object) -> tuple
     known: list[str] = read_json(book) if book.exists() else []
     n_before = len(known)
     for run in complete_runs(study, frozenset(known)):
-        tracker.write(module, run, place)
+        tracker.take(module, run, place)
         known.append(run.key)
         write_json(book, known)
     return len(known) - n_before, n_left(study, frozenset(known))

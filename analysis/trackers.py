@@ -29,6 +29,17 @@ class Tracker:
     module: str
     write: Write
 
+    def take(self, module: Any, run: TrackedRun, folder: Path) -> None:
+        """Write a run; raises Refused, with the tracker's own words, where it does not take it."""
+        try:
+            self.write(module, run, folder)
+        except Exception as error:
+            told = " ".join(str(error).split())
+            raise Refused(
+                f"{self.package} did not take the run {run.name} ({type(error).__name__}: {told}): mend that "
+                "and track again; what was copied before is kept"
+            ) from error
+
     def loaded(self) -> Any:
         """The module. Raises Refused where the package is not installed."""
         try:

@@ -128,6 +128,7 @@ def _ours(artifacts, cells, folder):
             wall = time.monotonic() - begun
             steps = pq.read_table(into / "measured.parquet")["seconds"].to_pylist()
             made.append(Cell(cell["axes"]["amount"], cell["artifacts"], cpu, wall, sum(steps)))
+            _tell(f"ours, {'' if number else 'with start, '}amount {made[-1].amount}: {cpu:.1f} CPU s")
     first, *rest = made
     return rest, Cell(
         0, {}, first.cpu - rest[0].cpu, first.wall - first.stepping - rest[0].wall + rest[0].stepping
@@ -147,7 +148,12 @@ def _theirs(artifacts, cell, folder):
     subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime
+    _tell(f"Trainer, amount {cell['axes']['amount']}: {cpu:.1f} CPU s")
     return Cell(cell["axes"]["amount"], cell["artifacts"], cpu)
+
+
+def _tell(text):
+    sys.stderr.write(text + "\n")
 
 
 def _n_right(stage, artifacts, keys, folder, suffix):

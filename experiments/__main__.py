@@ -77,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     distribution.add_argument("outputs", type=Path, metavar="OUTPUTS")
     how = "how places in the plane are found (tsne is slower, and keeps neighbours together)"
     distribution.add_argument("--by", choices=("pca", "tsne"), default="pca", help=how)
+    seen = (
+        "what texts are seen by: words (TF-IDF), sentence embeddings, or a fine-tuned model's hidden states"
+    )
+    distribution.add_argument(
+        "--features", choices=("words", "sentences", "states"), default="words", help=seen
+    )
+    model = "of the embeddings or states: a folder (states: the checkpoint with the largest amount)"
+    distribution.add_argument("--model", metavar="MODEL", help=model)
     _add_form(distribution, "JSON on stdout and nothing else there")
     return parser
 

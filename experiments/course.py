@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,13 @@ def memory() -> int:
     """Bytes: the most that a GPU has held, else what this process holds now."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
-    return int(psutil.Process().memory_info().rss)
+    return int(_process().memory_info().rss)
+
+
+@cache
+def _process() -> psutil.Process:
+    """This one: to look it up takes longer than to ask it."""
+    return psutil.Process()
 
 
 def _table(steps: Sequence[Step], names: Sequence[str]) -> pa.Table:

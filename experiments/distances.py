@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -43,24 +44,39 @@ class Distance:
     auc: float
 
 
-class Features:
+class Features(Protocol):
+    """Texts as numbers, by whatever is to make them alike."""
+
+    def rows(self, texts: Sequence[str]) -> csr_matrix | Floats:
+        """A row of unit length for each text."""
+
+    def topics(self, texts: Sequence[str]) -> Floats:
+        """The same in few dimensions."""
+
+
+class Words:
     """Words weighted by TF-IDF as they are distributed in given texts."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._words = TfidfVectorizer(token_pattern=WORDS, sublinear_tf=True, min_df=2)
         weighted = self._words.fit_transform(texts)
-        n_topics = max(2, min(TOPICS, min(weighted.shape) - 1))
-        self._topics = TruncatedSVD(n_topics, random_state=0).fit(weighted)
+        self._topics = topics_of(weighted)
 
-    def words(self, texts: Sequence[str]) -> csr_matrix:
+    def rows(self, texts: Sequence[str]) -> csr_matrix:
         """A row of unit length for each text."""
         weighted: csr_matrix = self._words.transform(texts)
         return weighted
 
     def topics(self, texts: Sequence[str]) -> Floats:
         """The same in few dimensions."""
-        reduced: Floats = self._topics.transform(self.words(texts))
+        reduced: Floats = self._topics.transform(self.rows(texts))
         return reduced
+
+
+def topics_of(rows: csr_matrix | Floats) -> TruncatedSVD:
+    """What brings rows like these down to few dimensions."""
+    n_topics = max(2, min(TOPICS, min(rows.shape) - 1))
+    return TruncatedSVD(n_topics, random_state=0).fit(rows)
 
 
 def distance(features: Features, pool: Sequence[str], benchmark: Sequence[str], seed: int = 0) -> Distance:
@@ -68,7 +84,7 @@ def distance(features: Features, pool: Sequence[str], benchmark: Sequence[str], 
     random = np.random.default_rng(seed)
     one, other = (features.topics(_sample(texts, random)) for texts in (pool, benchmark))
     mmd, p_value = _discrepancy(one, other, random)
-    coverage = _coverage(features.words(pool), features.words(benchmark))
+    coverage = _coverage(features.rows(pool), features.rows(benchmark))
     return Distance(len(pool), len(benchmark), coverage, mmd, p_value, _auc(one, other))
 
 
@@ -88,11 +104,12 @@ def _sample(texts: Sequence[str], random: np.random.Generator) -> list[str]:
     return [texts[index] for index in sorted(chosen)]
 
 
-def _coverage(pool: csr_matrix, benchmark: csr_matrix) -> float:
+def _coverage(pool: csr_matrix | Floats, benchmark: csr_matrix | Floats) -> float:
     nearest = np.zeros(benchmark.shape[0])
     for start in range(0, benchmark.shape[0], 256):
-        similar = benchmark[start : start + 256] @ pool.T
-        nearest[start : start + 256] = similar.max(axis=1).toarray().ravel()
+        similar: Any = benchmark[start : start + 256] @ pool.T
+        best = similar.max(axis=1)
+        nearest[start : start + 256] = (best.toarray() if hasattr(best, "toarray") else best).ravel()
     return float(nearest.mean())
 
 

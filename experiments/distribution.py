@@ -1,27 +1,33 @@
 """How far the pools of a study lie from its benchmarks: tables in the folder of the study."""
 
 import csv
+import importlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import spearmanr
 
-from experiments.distances import Distance, Features, distance, places
+from experiments.distances import Distance, Features, Words, distance, places
+from experiments.poolrows import PoolRows
 from experiments.sources import read_hashed
-from experiments.subset import select
+from experiments.subset import Nested, drawn
 from experiments.verify import read_plan_file
+from orchestrator.identity import canonical
 from orchestrator.refusal import Refused
 
 # Points of one pool or benchmark in the figure; it draws no more of them.
 MOST_POINTS = 800
+TABLES = ("distances", "distribution")
+Seen = Literal["words", "sentences", "states"]
 # Over fewer cells a correlation says nothing.
 LEAST_CELLS = 4
 
@@ -51,13 +57,16 @@ class _Study:
     store: Path
 
     def queries(self, cell: Mapping[str, Any]) -> list[str]:
-        """Those of a cell's subset, each once; empty where its pool is not made or nothing is chosen."""
+        """Those of a cell's subset, each once; empty where its pool is not made, or too small for it."""
         key, n = cell["artifacts"]["pool"], cell["artifacts"]["checkpoint"]
         path = self.store / "pool" / key / "pool.parquet"
         if n is None or not path.is_file():
             return []
         subset = self.plan["artifacts"][n]["spec"]["subset"]
-        chosen = select(pq.read_table(path), None, subset)
+        order = _drawn(path, canonical({**subset, "n": 0}))
+        if subset["n"] > order.size:
+            return []  # a model wrote less than was planned for
+        chosen = PoolRows(path, ["query"]).take(pa.array(order.prefix(subset["n"])))
         return list(dict.fromkeys(chosen["query"].to_pylist()))
 
     def benchmarks(self) -> dict[str, list[str]]:
@@ -83,8 +92,24 @@ class _Study:
         return float(np.mean(found)) if found else None
 
 
-def run(plan: Path, outputs: Path, form: Literal["text", "json"], by: Literal["pca", "tsne"]) -> int:
-    """Write `distances.csv` and `distribution.csv`; show the first. Raises Refused where no pool is made."""
+@lru_cache(maxsize=8)
+def _drawn(pool: Path, subset: str) -> Nested:
+    """Amounts are prefixes: one order serves them all."""
+    return drawn(PoolRows(pool), json.loads(subset))
+
+
+def run(
+    plan: Path,
+    outputs: Path,
+    form: Literal["text", "json"],
+    by: Literal["pca", "tsne"],
+    features: Seen = "words",
+    model: str | None = None,
+) -> int:
+    """Write `distances.csv` and `distribution.csv`; show the first. Raises Refused where no pool is made.
+
+    Their names end in what texts are seen by, if that is not `words`.
+    """
     study = _Study(read_plan_file(plan), outputs / "artifacts")
     folder, benchmarks = plan.parent.parent, study.benchmarks()
     subsets = {_place(cell): study.queries(cell) for cell in study.plan["cells"]}
@@ -93,17 +118,34 @@ def run(plan: Path, outputs: Path, form: Literal["text", "json"], by: Literal["p
         raise Refused(f"no pool of {folder.name} is made yet; run the study first")
     largest = _largest(there)
     pools = {strategy: there[place] for strategy, place in largest.items()}
-    features = Features([text for texts in (*pools.values(), *benchmarks.values()) for text in texts])
-    rows = list(_rows(study, features, there, benchmarks))
-    _write(folder / "distances.csv", [row.flat() for row in rows])
-    _write(folder / "distribution.csv", _points(features, pools, benchmarks, by))
+    texts = [text for texts in (*pools.values(), *benchmarks.values()) for text in texts]
+    seen = _seen(study, features, model, texts)
+    rows = list(_rows(study, seen, there, benchmarks))
+    written = [folder / f"{name}{'' if features == 'words' else f'-{features}'}.csv" for name in TABLES]
+    _write(written[0], [row.flat() for row in rows])
+    _write(written[1], _points(seen, pools, benchmarks, by))
     correlations = dict(_correlations(rows))
     if form == "json":
         found = {"distances": [row.flat() for row in rows], "correlation_with_accuracy": correlations}
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
     else:
-        _show(rows, correlations, folder)
+        _show(rows, correlations, written)
     return 0
+
+
+def _seen(study: _Study, by: Seen, model: str | None, texts: Sequence[str]) -> Features:
+    if by == "words":
+        return Words(texts)
+    vectors = importlib.import_module("experiments.vectors")  # torch, which words do not need
+    if by == "states":
+        folder, base = vectors.largest_checkpoint(study.plan, study.store)
+        embed = vectors.hidden_states(*((folder, base) if model is None else (Path(model), None)))
+    elif model is None:
+        raise Refused("--features sentences needs a model: give --model FOLDER, or its name on the hub")
+    else:
+        embed = vectors.sentence_embeddings(model)
+    seen: Features = vectors.Vectors(texts, embed)
+    return seen
 
 
 Place = tuple[str, int, int]  # strategy, amount, subset seed
@@ -173,7 +215,7 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     aside.replace(path)
 
 
-def _show(rows: Sequence[Row], correlations: Mapping[str, float | None], folder: Path) -> None:
+def _show(rows: Sequence[Row], correlations: Mapping[str, float | None], written: Sequence[Path]) -> None:
     console = Console()
     table = Table("strategy", "amount", "seed", "benchmark", "queries", "coverage", "MMD²", "p", "AUC")
     for row in rows:
@@ -185,4 +227,4 @@ def _show(rows: Sequence[Row], correlations: Mapping[str, float | None], folder:
     for name, value in correlations.items():
         told = "too few cells" if value is None else f"{value:.2f}"
         console.print(f"coverage with accuracy over cells, {name}: Spearman {told}")
-    console.print(f"written: {folder / 'distances.csv'}, {folder / 'distribution.csv'} (the report draws it)")
+    console.print(f"written: {', '.join(map(str, written))} (the report draws distribution.csv)")

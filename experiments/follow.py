@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,7 +31,8 @@ def run() -> NoReturn:
         compute.settle()
         ranks.follow()
         while True:
-            _train(json.loads(requests.get()))
+            with suppress(ranks.Ended):
+                _train(json.loads(requests.get()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong is told
         failed = {
             "cause": "bad input" if is_refusal(error) else cause_of(error),

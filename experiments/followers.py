@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from orchestrator.refusal import Refused
 
 # What fails here and there at once is told by rank 0, which is so long about it.
 GRACE = 3.0
+# What gloo and nccl raise when another process is gone, by name: no torch here.
+LOST_TOUCH = ("RuntimeError", "DistBackendError")
 
 
 class Followers:
@@ -32,15 +35,26 @@ class Followers:
         """Have them do their share of what is asked of this process within the context."""
         if len(self._processes) + 1 != n_ranks:
             self.end()
-            if n_ranks > 1:
-                self._start(n_ranks)
         try:
+            if n_ranks > len(self._processes) + 1:
+                self._start(n_ranks)
             for process in self._processes:
                 _tell(process, request)
             yield
-        except BaseException:
+        except BaseException as error:
+            if type(error).__name__ in LOST_TOUCH and self._one_died():
+                threading.Event().wait()  # whoever watches that one answers, and ends this process
             self.end()  # they may be anywhere
             raise
+
+    def _one_died(self) -> bool:
+        """Whether one of them ends now, which is why this process lost touch."""
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline:
+            if any(process.poll() is not None for process in self._processes):
+                return True
+            time.sleep(0.05)
+        return False
 
     def end(self) -> None:
         """Send them away."""

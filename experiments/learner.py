@@ -10,7 +10,7 @@ from torch import Tensor
 from experiments.batches import Batch
 from experiments.how import Layout
 from experiments.llama import answer_logits, rotation
-from experiments.packed import packed, positions
+from experiments.packed import packed, told
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,15 @@ def _padded_logits(model: Any, batch: Batch, precision: str) -> Tensor:
 
 
 def _packed_logits(model: Any, batch: Batch, precision: str) -> Tensor:
-    """Where each example ends is told by positions that begin anew; a mask or a cache would undo that."""
-    places = positions(batch.lengths)[None]
-    return _logits(model, batch.tokens, batch.answers, precision, position_ids=places)[0].float()
+    """All logits of the row that count, and no other."""
+    given = told(model, batch.lengths)
+    return _logits(model, batch.tokens, batch.answers, precision, **given)[0].float()
 
 
 def _logits(model: Any, tokens: Tensor, columns: Tensor, precision: str, **given: Tensor) -> Tensor:
     """Of some columns of every row."""
-    columns = columns.to(model.device)
-    placed = {name: tensor.to(model.device) for name, tensor in {"input_ids": tokens, **given}.items()}
+    tokens, columns = tokens.to(model.device), columns.to(model.device)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        logits: Tensor = model(**placed, use_cache=False, logits_to_keep=columns).logits
+        logits: Tensor = model(input_ids=tokens, use_cache=False, logits_to_keep=columns, **given).logits
     # Not every model knows `logits_to_keep`.
     return logits if logits.shape[1] == len(columns) else logits.index_select(1, columns)

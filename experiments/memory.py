@@ -18,11 +18,12 @@ def training_bytes(
     lora = train.get("lora")
     trained = shape.n_adapters(lora) if lora else shape.n_parameters
     held = shape.n_parameters * BYTES[dtype] + (trained * FLOAT if lora else 0) + trained * MOMENTS
-    rows = min(train["batch_size"], compute.get("rows_at_once") or train["batch_size"])
+    share = -(-train["batch_size"] // (compute.get("ranks") or 1))
+    rows = min(share, compute.get("rows_at_once") or share)
     left_behind = _pass_bytes(shape, train, dtype, rows * context, compute)
     gradients = trained * FLOAT
     # Where a batch is taken whole, gradients come only as activations go.
-    in_parts = rows < train["batch_size"]
+    in_parts = rows < share
     return held + (gradients + left_behind if in_parts else max(gradients, left_behind))
 
 

@@ -1,5 +1,6 @@
 """Near-duplicates: texts whose word n-grams overlap, found by MinHash and confirmed exactly."""
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
@@ -16,7 +17,7 @@ N_PERMUTATIONS, HASH_SEED = 128, 0
 RECALL = 0.995
 # Kept texts of a bucket that a new one is compared with. Texts of one mould fill buckets with thousands.
 COMPARED = 16
-BATCH = 20_000
+BATCH = 4_000  # texts that are hashed together; takes some 10 kB for each
 
 Flags = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
@@ -28,11 +29,8 @@ def near_duplicates(texts: Iterable[str], threshold: float) -> Flags:
     Memory is that of the n-grams' hashes, 4 bytes each, and of some 500 bytes a text, not of the texts.
     """
     shingles, n_rows = _Shingles(), _rows_per_band(threshold)
-    bands = [shingles.add(batch, n_rows) for batch in _batches(texts)]
+    buckets = _buckets([shingles.add(batch, n_rows) for batch in _batches(texts)])
     flags = np.zeros(len(shingles), dtype=np.bool_)
-    if not len(shingles):
-        return flags
-    buckets = _buckets(np.concatenate(bands))
     kept: dict[int, list[int]] = {}
     for text in np.flatnonzero((buckets >= 0).any(axis=1)).tolist():
         mine = buckets[text][buckets[text] >= 0].tolist()
@@ -47,36 +45,38 @@ def near_duplicates(texts: Iterable[str], threshold: float) -> Flags:
     return flags
 
 
+class _WordHashes(dict[str, int]):
+    """64 bits for each word, computed when it is first met."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
+        return self[word]
+
+
 class _Shingles:
-    """The n-grams of many texts, as hashes of 32 bits that lie one behind the other."""
+    """The n-grams of many texts, as hashes of 32 bits, a batch of texts one behind the other."""
 
     def __init__(self) -> None:
-        self._words: dict[str, int] = {}
+        self._words = _WordHashes()
         self._hashes: list[npt.NDArray[np.uint32]] = []
+        self._starts: list[npt.NDArray[np.uint64]] = []
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return sum(len(starts) - 1 for starts in self._starts)
 
     def add(self, texts: Sequence[str], rows_per_band: int) -> Hashes:
-        """Take texts in; the hashes of their bands, a row for each text."""
-        words = [[self._word(word) for word in words_of(text)] for text in texts]
-        flat, ends = _sets(words)
-        matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-            flat, np.concatenate([[0], ends]).astype(np.uint64), N_PERMUTATIONS, HASH_SEED
-        )
-        # Not split for good: the pieces are views, and share the memory of the batch.
-        self._hashes.extend(np.split(flat.astype(np.uint32), ends[:-1]))
+        """Take a batch in, full unless it is the last; the hashes of its bands, a row for each text."""
+        flat, ends = _sets(*self._words_in(texts))
+        starts = np.concatenate([[0], ends]).astype(np.uint64)
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(flat, starts, N_PERMUTATIONS, HASH_SEED)
+        self._hashes.append(flat.astype(np.uint32))
+        self._starts.append(starts)
         return _banded(np.array(matrix.to_rows(), dtype=np.uint64), rows_per_band)
 
-    def _word(self, word: str) -> int:
-        if word not in self._words:
-            self._words[word] = int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
-        return self._words[word]
-
     def any_similar(self, text: int, others: Iterable[int], threshold: float) -> bool:
-        mine = set(self._hashes[text].tolist())
+        mine = set(self._of(text).tolist())
         for other in others:
-            theirs = self._hashes[other]
+            theirs = self._of(other)
             # The overlap is at most the smaller set, and the union at least the larger.
             if min(len(mine), len(theirs)) < threshold * max(len(mine), len(theirs)):
                 continue
@@ -85,14 +85,26 @@ class _Shingles:
                 return True
         return False
 
+    def _of(self, text: int) -> npt.NDArray[np.uint32]:
+        batch, place = divmod(text, BATCH)
+        start, end = self._starts[batch][place : place + 2]
+        return self._hashes[batch][start:end]
 
-def _sets(texts: Sequence[Sequence[int]]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    def _words_in(self, texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+        """The hashes of all words, and how many each text has: at least those of one n-gram."""
+        words, lengths = array("Q"), []
+        for text in texts:
+            begun = len(words)
+            words.extend(map(self._words.__getitem__, words_of(text)))
+            # A text that is too short, or empty, is filled up; a filler is no word.
+            words.extend([0] * (begun + N_WORDS - len(words)))
+            lengths.append(len(words) - begun)
+        return np.frombuffer(words, dtype=np.uint64), np.array(lengths)
+
+
+def _sets(flat: Hashes, lengths: npt.NDArray[np.int64]) -> tuple[Hashes, npt.NDArray[np.int64]]:
     """The n-grams of texts given by hashes of their words, each once in a text, and where each text ends."""
-    # A text that is too short, or empty, is filled up; a filler is no word.
-    padded = [[*words, *[0] * (N_WORDS - len(words))] for words in texts]
-    flat = np.array([word for words in padded for word in words], dtype=np.uint64)
-    lengths = np.array([len(words) for words in padded])
-    owners = np.repeat(np.arange(len(texts)), lengths)
+    owners = np.repeat(np.arange(len(lengths)), lengths)
     n_runs = len(flat) - N_WORDS + 1
     runs = np.zeros(n_runs, dtype=np.uint64)
     for place in range(N_WORDS):
@@ -103,7 +115,7 @@ def _sets(texts: Sequence[Sequence[int]]) -> tuple[Hashes, npt.NDArray[np.int64]
     order = np.lexsort((runs, owners))
     runs, owners = runs[order], owners[order]
     new = np.concatenate([[True], (runs[1:] != runs[:-1]) | (owners[1:] != owners[:-1])])
-    return runs[new], np.cumsum(np.bincount(owners[new], minlength=len(texts)))
+    return runs[new], np.cumsum(np.bincount(owners[new], minlength=len(lengths)))
 
 
 def _rows_per_band(threshold: float) -> int:
@@ -131,12 +143,14 @@ def _mixed(state: Hashes, value: Hashes) -> Hashes:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _buckets(bands: Hashes) -> npt.NDArray[np.int32]:
+def _buckets(batches: Sequence[Hashes]) -> npt.NDArray[np.int32]:
     """For each text and band the number of its bucket, -1 where it is alone there."""
-    buckets = np.full(bands.shape, -1, dtype=np.int32)
+    shape = (sum(map(len, batches)), batches[0].shape[1] if batches else 0)
+    buckets = np.full(shape, -1, dtype=np.int32)
     n_buckets = 0
-    for band in range(bands.shape[1]):
-        _, inverse, counts = np.unique(bands[:, band], return_inverse=True, return_counts=True)
+    for band in range(shape[1]):
+        hashes = np.concatenate([batch[:, band] for batch in batches])
+        _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
         shared = counts > 1
         numbers = np.where(shared, np.cumsum(shared) - 1 + n_buckets, -1).astype(np.int32)
         buckets[:, band] = numbers[inverse]

@@ -1,9 +1,12 @@
 """The rows that a strategy offers, one by one, before anything is removed."""
 
+import importlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,8 @@ from experiments.llm.collect import Collector
 from experiments.llm.journal import Journal
 from experiments.rejection import right_answers
 from experiments.resume import Resumption
-from experiments.sources import Problems, located, read_hashed
+from experiments.sources import Problems, located, name_of, read_hashed, stream_hashed
+from experiments.stream import Problem
 from experiments.text import normalise, query_id, row_id
 from orchestrator.refusal import Refused
 from orchestrator.specs import (
@@ -25,6 +29,7 @@ from orchestrator.specs import (
     LlmStrategy,
     RejectionStrategy,
     SeedStrategy,
+    Server,
     Single,
     SymbolicSource,
     SymbolicStrategy,
@@ -112,11 +117,10 @@ def offer(making: Making) -> Offer:
     if isinstance(strategy, RejectionStrategy):
         return _sampled(strategy, making)
     if isinstance(strategy, SeedStrategy):
-        return Offer(strategy, _given(making.seed, "seed"))
+        return Offer(strategy, _given(making.seed.rows(), "seed"))
     _refuse_without_sources(strategy, making)
-    table = read_hashed(spec["strategy"]["source"], places)
-    _refuse_unknown_sources(table, strategy, making)
-    return Offer(strategy, _given(table, "table"))
+    table = stream_hashed(spec["strategy"]["source"], places)
+    return Offer(strategy, _given(_from_known_sources(table, strategy, making), "table"))
 
 
 def _refuse_without_sources(strategy: TableStrategy, making: Making) -> None:
@@ -129,14 +133,23 @@ def _refuse_without_sources(strategy: TableStrategy, making: Making) -> None:
         )
 
 
-def _refuse_unknown_sources(table: Problems, strategy: TableStrategy, making: Making) -> None:
+def _from_known_sources(
+    rows: Iterator[Problem], strategy: TableStrategy, making: Making
+) -> Iterator[Problem]:
+    """The rows; refused at the end if sources are held out and not one of them is known."""
     if not making.held_out.sources:
+        yield from rows
         return
     every = HeldOut(frozenset(making.given.source_ids), frozenset(map(query_id, making.given.queries)))
-    if not any(map(every.has, table.source_ids, table.queries)):
+    any_known = False
+    for row in rows:
+        any_known = any_known or every.has(row.source_id, row.query)
+        yield row
+    if not any_known:
         raise Refused(
-            f"no row of {table.name} names a seed problem in column '{strategy.source.source}' (such as "
-            f"'{making.given.source_ids[0]}', or its query), so what is held out could not be taken out: "
+            f"no row of {name_of(strategy.source)} names a seed problem in column "
+            f"'{strategy.source.source}' (such as '{making.given.source_ids[0]}', or its query), "
+            "so what is held out could not be taken out: "
             "name another column, or set data.validation=null"
         )
 
@@ -153,18 +166,31 @@ def strategy_of(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Single:
 def _written(strategy: LlmStrategy, making: Making) -> Offer:
     yields = empty_yields()
     provenance: dict[str, Mapping[str, Any]] = {}
+    notes: dict[str, Any] = {"yield": yields}
 
     def rows() -> Iterator[Candidate]:
         seed = making.seed
         problems = list(zip(seed.source_ids, seed.queries, seed.responses, strict=True))
-        with Journal(making.resumption.folder / "answers.jsonl") as journal:
-            collector = Collector(strategy.server, making.resumption, journal, making.progress)
+        state = making.resumption
+        with Journal(state.folder / "answers.jsonl") as journal, _model(strategy.server, state) as model:
+            collector = Collector(strategy.server, state, journal, making.progress, model)
             for row in rewritten(strategy, problems, making.forbidden, collector, yields):
                 identity = row_id(row.query, row.response)
                 provenance.setdefault(identity, row.provenance)
                 yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
+            if model is not None:
+                notes["engines"] = model.proofs()
 
-    return Offer(strategy, rows(), {"yield": yields}, provenance)
+    return Offer(strategy, rows(), notes, provenance)
+
+
+def _model(server: Server, state: Resumption) -> AbstractContextManager[Any]:
+    """The model that answers in this process; nothing where a server does."""
+    if server.kind == "openai":
+        return nullcontext()
+    offline = importlib.import_module("experiments.llm.offline")  # torch, which servers do not need
+    model: AbstractContextManager[Any] = offline.Offline(server, state)
+    return model
 
 
 def _sampled(strategy: RejectionStrategy, making: Making) -> Offer:
@@ -180,11 +206,11 @@ def _sampled(strategy: RejectionStrategy, making: Making) -> Offer:
     return Offer(strategy, rows(), {"yield": yields}, provenance)
 
 
-def _given(problems: Problems, operation: str) -> Iterator[Candidate]:
-    paths: Counter[str] = Counter()
-    columns = (problems.row_ids, problems.source_ids, problems.queries, problems.responses)
-    for identity, source, query, response in zip(*columns, strict=True):
-        yield Candidate(identity, source, operation, paths[query], query, response)
+def _given(problems: Iterable[Problem], operation: str) -> Iterator[Candidate]:
+    paths: Counter[bytes] = Counter()
+    for row in problems:
+        query = blake2b(row.query.encode(), digest_size=16).digest()
+        yield Candidate(row.row_id, row.source_id, operation, paths[query], row.query, row.response)
         paths[query] += 1
 
 

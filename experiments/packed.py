@@ -17,8 +17,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from experiments.batches import Batch
 from orchestrator.refusal import Refused
 
-# The name under which transformers finds `_attend_apart`.
-ATTENTION = "packed_sdpa"
+# The name under which transformers finds `_attend_apart`, and that by which it hands on where examples end.
+ATTENTION, ENDS = "packed_sdpa", "cu_seq_lens_q"
 # A leak moves the logits of the second of two examples; rounding moves them by less than this share of that.
 ROUNDING = 0.1
 PROBE = 6  # tokens of each
@@ -38,6 +38,18 @@ def packed(batch: Batch) -> Batch:
 def positions(lengths: Tensor) -> Tensor:
     """The place of each token of a packed row within its own example."""
     return torch.cat([torch.arange(int(length)) for length in lengths])
+
+
+def told(model: Any, lengths: Tensor) -> dict[str, Tensor]:
+    """What a model is given with a packed row: positions, and for our attention where each example ends.
+
+    A mask or a cache would undo it.
+    """
+    given = {"position_ids": positions(lengths)[None].to(model.device)}
+    if model.config._attn_implementation == ATTENTION:
+        # It stays on the CPU: asking a GPU in every layer would make it wait.
+        given[ENDS] = F.pad(lengths.cumsum(0), (1, 0))
+    return given
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, lengths: list[int]) -> Tensor:
@@ -70,12 +82,11 @@ def _attend_apart(
     attention_mask: Tensor | None,
     **given: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention between the places where positions begin anew, as transformers' own for each."""
-    places = given.pop("position_ids", None)
-    if places is None or attention_mask is not None or len(places) != 1:
+    """Causal attention between the ends of examples, as transformers' own for each."""
+    ends = given.pop(ENDS, None)
+    if ends is None or attention_mask is not None or len(query) != 1:
         raise Refused(f"{type(module).__name__} does not tell attention where an example ends: {REMEDY}")
-    begins = (places[0] == 0).nonzero()[:, 0].tolist()
-    lengths = [end - begin for begin, end in zip(begins, [*begins[1:], places.shape[1]], strict=True)]
+    lengths = ends.diff().tolist()
     window = given.get("sliding_window")
     if window is not None and max(lengths) > window:
         raise Refused(f"an example has {max(lengths)} tokens, and the model sees {window} back: {REMEDY}")
@@ -91,13 +102,12 @@ def check_apart(model: Any) -> None:
     """
     size = min(PROBE, model.config.get_text_config().vocab_size // 2)
     tokens = torch.arange(2 * size, device=model.device)[None]
-    twice = torch.arange(size, device=model.device).repeat(2)[None]
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        alone = _logits(model, tokens[:, size:], twice[:, size:])
-        apart = _logits(model, tokens, twice)[:, size:]
-        seen = _logits(model, tokens, torch.arange(2 * size, device=model.device)[None])[:, size:]
+        alone = _logits(model, tokens[:, size:], [size])
+        apart = _logits(model, tokens, [size, size])[:, size:]
+        seen = _logits(model, tokens, [2 * size])[:, size:]
     model.train(was_training)
     off, leak = (apart - alone).abs().max(), (seen - alone).abs().max()
     if not off <= ROUNDING * leak:
@@ -107,6 +117,6 @@ def check_apart(model: Any) -> None:
         )
 
 
-def _logits(model: Any, tokens: Tensor, places: Tensor) -> Tensor:
-    logits: Tensor = model(input_ids=tokens, position_ids=places, use_cache=False).logits
+def _logits(model: Any, tokens: Tensor, lengths: list[int]) -> Tensor:
+    logits: Tensor = model(input_ids=tokens, use_cache=False, **told(model, torch.tensor(lengths))).logits
     return logits.float()

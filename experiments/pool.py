@@ -2,10 +2,15 @@
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from itertools import compress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from experiments import poolfile
 from experiments.contamination import Tested, overlaps
@@ -18,6 +23,8 @@ from experiments.sieve import Counted, Sieve
 from experiments.sources import Problems, read_hashed
 from orchestrator.refusal import Refused
 from orchestrator.specs import Filters, LlmStrategy, RejectionStrategy
+
+IDENTITY = 16  # bytes of a digest, so many that no two queries ever share one
 
 
 @dataclass(frozen=True)
@@ -111,22 +118,48 @@ def _mixed(making: Making, path: Path) -> _Made:
 
 def _without_near_duplicates(path: Path, threshold: float) -> dict[str, int]:
     """Leave out all rows of queries like an earlier one; what is left."""
-    queries: dict[str, None] = {}
-    for batch in poolfile.batches(path, ["query"]):
-        queries.update(dict.fromkeys(batch["query"].to_pylist()))
-    texts = list(queries)
-    flags = near_duplicates(texts, threshold)
-    left_out = {text for text, flag in zip(texts, flags.tolist(), strict=True) if flag}
+    queries = _Distinct(path)
+    flags = near_duplicates(queries.texts(), threshold)
+    left_out = {queries.identity(int(index)) for index in np.flatnonzero(flags)}
     counted = Counted()
 
-    def stays(row: Mapping[str, Any]) -> bool:
-        if row["query"] in left_out:
-            return False
-        counted.add(row["source_id"], row["query"])
-        return True
+    def stays(batch: pa.RecordBatch) -> list[bool]:
+        asked = batch["query"].to_pylist()
+        stay = [_identity(query) not in left_out for query in asked]
+        for source, query in compress(zip(batch["source_id"].to_pylist(), asked, strict=True), stay):
+            counted.add(source, query)
+        return stay
 
-    poolfile.rewrite(path, lambda place, row: row if stays(row) else None)
+    poolfile.keep(path, stays)
     return counted.size
+
+
+class _Distinct:
+    """The queries of a pool, each once; of those that were drawn only a digest stays in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identities = bytearray()
+
+    def texts(self) -> Iterator[str]:
+        """In the order of the pool."""
+        seen: set[bytes] = set()
+        for batch in poolfile.batches(self._path, ["query"]):
+            for query in batch["query"].to_pylist():
+                identity = _identity(query)
+                if identity not in seen:
+                    seen.add(identity)
+                    self._identities += identity
+                    yield query
+
+    def identity(self, index: int) -> bytes:
+        """The digest of the query that was drawn in that place."""
+        return bytes(self._identities[index * IDENTITY : (index + 1) * IDENTITY])
+
+
+def _identity(query: str) -> bytes:
+    """As it is spelt."""
+    return blake2b(query.encode(), digest_size=IDENTITY).digest()
 
 
 def _refuse_nothing(offered: Offer, sieve: Sieve) -> None:

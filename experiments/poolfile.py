@@ -72,14 +72,24 @@ def respell(path: Path, spellings: Mapping[int, Candidate]) -> None:
     rewrite(path, changed)
 
 
-def rewrite(path: Path, change: Callable[[int, Row], Row | None]) -> None:
-    """Write the file anew with each row (given with its place) changed, or left out where that is None."""
+def rewrite(path: Path, change: Callable[[int, Row], Row]) -> None:
+    """Write the file anew with each row, given with its place, changed."""
     aside, place = path.with_suffix(".aside"), 0
     with pq.ParquetWriter(aside, SCHEMA, compression="zstd") as file:
         for batch in batches(path):
             rows = [change(place + index, row) for index, row in enumerate(batch.to_pylist())]
-            file.write_table(pa.Table.from_pylist([row for row in rows if row is not None], SCHEMA))
+            file.write_table(pa.Table.from_pylist(rows, SCHEMA))
             place += len(rows)
+    aside.replace(path)
+
+
+def keep(path: Path, stays: Callable[[pa.RecordBatch], Sequence[bool]]) -> None:
+    """Write the file anew with the rows of each batch that stay."""
+    aside = path.with_suffix(".aside")
+    with pq.ParquetWriter(aside, SCHEMA, compression="zstd") as file:
+        for batch in batches(path):
+            left = batch.filter(pa.array(stays(batch), pa.bool_()))
+            file.write_table(pa.Table.from_batches([left], SCHEMA))
     aside.replace(path)
 
 

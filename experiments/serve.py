@@ -41,7 +41,8 @@ WITH_TORCH = frozenset({"base", "trunk", "checkpoint", "completions"})
 # These can be paused; records have nothing to save and come to their end.
 RESUMABLE = WITH_TORCH | {"pool"}
 WITH_PLACES = frozenset({"pool", "base", "completions", "record"})
-TRAINED = frozenset({"base", "trunk", "checkpoint"})  # these want the memory of an engine for themselves
+# These want the memory of an engine for themselves, a pool for the model that writes it.
+WITHOUT_ENGINE = frozenset({"pool", "base", "trunk", "checkpoint"})
 BY_RANKS = frozenset({"trunk", "checkpoint"})  # these may have several processes to train them
 
 # By name, as the modules that define some of these take seconds to import.
@@ -164,7 +165,7 @@ def _result(request: Mapping[str, Any], stage: _Stage) -> Any:
 
 def _made(request: Mapping[str, Any], stage: _Stage) -> Any:
     kind = request["kind"]
-    if kind in TRAINED:
+    if kind in WITHOUT_ENGINE:
         stage.held.end()
     if kind in WITH_TORCH and "torch" not in sys.modules:
         _named("experiments.compute", "settle")()

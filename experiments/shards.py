@@ -10,11 +10,14 @@ from typing import Any
 from experiments.resume import Paused, Resumption
 from experiments.state import UnusableError, pass_over, read_checked, write_checked
 
+# Items that a process which is killed may lose, whatever the time between two saves.
+LARGEST = 512
+
 logger = logging.getLogger(__name__)
 
 
 class Shards:
-    """Values by the index of their item; a process that dies loses what came since the last shard.
+    """Values by the index of their item; a process that dies loses what came since the last shard: few items.
 
     Without room for a shard the stage goes on, and says so once.
     """
@@ -45,7 +48,8 @@ class Shards:
         self._values |= values
         self._unsaved |= values
         pause = self._resumption.pause.is_set()
-        if pause or time.monotonic() - self._saved_at > self._resumption.save_every:
+        full = len(self._unsaved) + len(values) > LARGEST
+        if pause or full or time.monotonic() - self._saved_at > self._resumption.save_every:
             self._save()
         if pause:
             raise Paused(note)

@@ -1,5 +1,6 @@
 """Which rows stay in a pool: none empty, none twice, none that a benchmark asks or a filter turns down."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,6 +17,7 @@ class Sieve:
 
     Of equal rows the first keeps its place. Which spelling of it stays must not depend on the order of a
     file: `spellings` holds, by place, what the row there has to give way to if that comes first in order.
+    A row that repeats the one there to the letter is not held.
     """
 
     def __init__(self, benchmarks: Sequence[Problems], filters: Filters, held_out: HeldOut) -> None:
@@ -23,6 +25,7 @@ class Sieve:
         self._held_out = held_out
         self._asked = {normalise(query): one.name for one in benchmarks for query in one.queries}
         self._places: dict[bytes, int] = {}
+        self._letters = array("q")  # by place, a hash of the row as it is spelt
         self._paths: set[bytes] = set()
         self._counted = Counted()
         self.removed: Counter[str] = Counter({"empty": 0, "duplicate": 0, "benchmark": 0})
@@ -37,6 +40,7 @@ class Sieve:
                 self.removed[reason] += 1
                 continue
             self._places[bytes.fromhex(row.row_id)] = len(self._places)
+            self._letters.append(hash(spelling(row)))
             self._counted.add(row.source_id, row.query)
             yield row
 
@@ -57,7 +61,8 @@ class Sieve:
             return "benchmark"
         if identity in self._places:
             place = self._places[identity]
-            self.spellings[place] = min(self.spellings.get(place, row), row, key=spelling)
+            if hash(spelling(row)) != self._letters[place]:
+                self.spellings[place] = min(self.spellings.get(place, row), row, key=spelling)
             return "duplicate"
         return failing(self._filters, row.query, row.response) or self._trodden(row)
 

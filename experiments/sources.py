@@ -1,9 +1,7 @@
 """Read a source of problems, wherever it lies, into rows that know where they were found."""
 
 import hashlib
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +10,7 @@ from pydantic import TypeAdapter
 from experiments import tables, world
 from experiments.grading.batch import complaint, reference_of
 from experiments.held_out import HeldOut, chosen
+from experiments.stream import Problem, Stream, canonical_bytes
 from experiments.text import query_id, row_id
 from orchestrator.refusal import Refused
 from orchestrator.specs import (
@@ -47,6 +46,10 @@ class Problems:
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    def rows(self) -> "Iterator[Problem]":
+        """One by one."""
+        return map(Problem, self.queries, self.responses, self.source_ids, self.numbers)
 
     def taken(self, indices: Sequence[int], name: str) -> "Problems":
         """Some of the rows, in their order."""
@@ -89,7 +92,12 @@ def inspect(source: Mapping[str, Any], answer: AnswerRule | None) -> dict[str, A
     and no item may occur twice. Raises Refused for what cannot be read, and for what a benchmark must not
     hold.
     """
-    problems = read(_SOURCE.validate_python(source))
+    place = _SOURCE.validate_python(source)
+    if answer is None and isinstance(place, TableSource):
+        stream = Stream(place)
+        n_rows = sum(1 for _ in stream)
+        return {"digest": stream.digest, "n_rows": n_rows}
+    problems = read(place)
     if answer is not None:
         _check_benchmark(problems, answer)
     return {"digest": problems.digest, "n_rows": len(problems)}
@@ -103,13 +111,19 @@ def read_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Problem
     if hashed["kind"] == "held_out":
         return _held_out(read_hashed(hashed["of"], places), Validation.model_validate(hashed["validation"]))
     problems = read(located(hashed, places))
-    if hashed["kind"] == "table" and problems.digest != hashed["digest"]:
-        raise Refused(
-            f"{problems.name} has changed since the study was planned: its digest was "
-            f"{hashed['digest'][:12]} and is {problems.digest[:12]} now; "
-            "run the study again to plan with the new content"
-        )
+    if hashed["kind"] == "table":
+        _check_digest(hashed, problems)
     return problems
+
+
+def stream_hashed(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> Iterator[Problem]:
+    """The rows of a table as it stands in a spec, one by one; refused at the end if it has changed.
+
+    Raises what `Stream` raises.
+    """
+    stream = Stream(TableSource.model_validate(places[hashed["digest"]]))
+    yield from stream
+    _check_digest(hashed, stream)
 
 
 def located(hashed: Mapping[str, Any], places: Mapping[str, Any]) -> GivenSource:
@@ -140,7 +154,9 @@ def _held_out(problems: Problems, validation: Validation) -> Problems:
             f"data.validation holds out {len(held.sources)} of the {n_sources} sources of {problems.name}: "
             "choose a share or a count that leaves some on both sides"
         )
-    digest = hashlib.sha256(_canonical([problems.digest, validation.model_dump(mode="json")])).hexdigest()
+    digest = hashlib.sha256(
+        canonical_bytes([problems.digest, validation.model_dump(mode="json")])
+    ).hexdigest()
     return replace(problems.taken(indices, f"the held-out part of {problems.name}"), digest=digest)
 
 
@@ -150,7 +166,7 @@ def _symbolic(source: SymbolicSource) -> Problems:
     responses = [item.response for item in items]
     return Problems(
         name=name_of(source),
-        digest=hashlib.sha256(_canonical(source.model_dump(mode="json"))).hexdigest(),
+        digest=hashlib.sha256(canonical_bytes(source.model_dump(mode="json"))).hexdigest(),
         row_ids=list(map(row_id, queries, responses)),
         source_ids=[item.source_id for item in items],
         queries=queries,
@@ -161,50 +177,18 @@ def _symbolic(source: SymbolicSource) -> Problems:
 
 
 def _table(source: TableSource) -> Problems:
-    content = tables.read(source)
-    if not content.numbers:
-        raise Refused(f"{content.name} holds no rows; name a file that does")
-    ids = list(map(row_id, _queries(source.query, content), content.columns[source.response]))
-    chosen = _chosen(source, content, ids)
-
-    def of(column: Sequence[str]) -> list[str]:
-        return [column[index] for index in chosen]
-
-    queries, responses = of(_queries(source.query, content)), of(content.columns[source.response])
-    sources = None if source.source is None else of(content.columns[source.source])
+    stream = Stream(source)
+    rows = list(stream)
     return Problems(
-        name=content.name,
-        digest=_content_digest([queries, responses] if sources is None else [queries, responses, sources]),
-        row_ids=of(ids),
-        source_ids=list(map(query_id, queries)) if sources is None else sources,
-        queries=queries,
-        responses=responses,
-        numbers=[content.numbers[index] for index in chosen],
-        counted=content.counted,
+        name=stream.name,
+        digest=stream.digest,
+        row_ids=[row.row_id for row in rows],
+        source_ids=[row.source_id for row in rows],
+        queries=[row.query for row in rows],
+        responses=[row.response for row in rows],
+        numbers=[row.number for row in rows],
+        counted=stream.counted,
     )
-
-
-def _chosen(source: TableSource, content: tables.Content, ids: Sequence[str]) -> list[int]:
-    """The rows that match every pattern of `where`, and of equal ones the first if they must be distinct."""
-    chosen = list(range(len(ids)))
-    for column, pattern in source.where.items():
-        try:
-            matches = re.compile(pattern).fullmatch
-        except re.error as error:
-            raise Refused(f"where.{column}={pattern!r} is no regular expression: {error}") from error
-        chosen = [index for index in chosen if matches(content.columns[column][index])]
-    if not chosen:
-        raise Refused(f"none of the {len(ids)} rows of {content.name} matches {source.where}; change `where`")
-    first = {ids[index]: index for index in reversed(chosen)}
-    return [index for index in chosen if first[ids[index]] == index] if source.distinct else chosen
-
-
-def _queries(query: str, content: tables.Content) -> Sequence[str]:
-    if query in content.columns:
-        return content.columns[query]
-    names = tables.columns_of(query)
-    template = re.sub(r"\{[^{}]+\}", "{}", query)
-    return [template.format(*row) for row in zip(*(content.columns[name] for name in names), strict=True)]
 
 
 def _check_benchmark(problems: Problems, rule: AnswerRule) -> None:
@@ -218,13 +202,10 @@ def _check_benchmark(problems: Problems, rule: AnswerRule) -> None:
             )
 
 
-def _content_digest(columns: Sequence[Sequence[str]]) -> str:
-    """Of the values alone, row by row: the same for the same rows in JSONL, in Parquet and on the hub."""
-    digest = hashlib.sha256()
-    for row in zip(*columns, strict=True):
-        digest.update(_canonical(row) + b"\n")
-    return digest.hexdigest()
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+def _check_digest(hashed: Mapping[str, Any], found: Problems | Stream) -> None:
+    if found.digest != hashed["digest"]:
+        raise Refused(
+            f"{found.name} has changed since the study was planned: its digest was "
+            f"{hashed['digest'][:12]} and is {found.digest[:12]} now; "
+            "run the study again to plan with the new content"
+        )

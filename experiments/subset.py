@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,21 @@ Order = Literal["breadth", "rows", "grouped"]
 Unit = Literal["examples", "queries"]
 Integers = npt.NDArray[np.int64]
 
+NAMED = ["row_id", "source_id", "query"]
 TEXTS = ["row_id", "source_id", "query", "response"]
+
+
+class Rows(Protocol):
+    """The columns of a pool: a table, or a file of which only what is asked for is read."""
+
+    def __getitem__(self, name: str, /) -> pa.ChunkedArray:
+        """One column."""
+
+    def select(self, names: Sequence[str], /) -> Self:
+        """These columns alone."""
+
+    def take(self, indices: pa.Array, /) -> pa.Table:
+        """The rows at these places, in this order."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ class Nested:
         return self.indices[: self.ends[n_units - 1]] if n_units else self.indices[:0]
 
 
-def select(pool: pa.Table, seed: pa.Table | None, subset: Mapping[str, Any]) -> pa.Table:
+def select(pool: Rows, seed: Rows | None, subset: Mapping[str, Any]) -> pa.Table:
     """The rows that a cell is trained on: `position, row_id, source_id, role, query, response`.
 
     `subset` is {"n", "unit", "order", "seed"}: the first n examples or queries of the pool (role `pool`),
@@ -59,10 +73,7 @@ def select(pool: pa.Table, seed: pa.Table | None, subset: Mapping[str, Any]) -> 
     Refused where n is above the pool, and where nothing is left to train on.
     """
     order, unit, n_units = subset["order"], subset["unit"], subset["n"]
-    if "weights" in subset:
-        rows = mixed(pool, order, unit, subset["seed"], subset["weights"])
-    else:
-        rows = nested(pool, order, unit, subset["seed"])
+    rows = drawn(pool, subset)
     if n_units > rows.size:
         raise Refused(
             f"an amount of {n_units} is above the pool, which has {rows.size} {unit}; "
@@ -79,7 +90,13 @@ def select(pool: pa.Table, seed: pa.Table | None, subset: Mapping[str, Any]) -> 
     return table.add_column(0, "position", pa.array(range(len(table)), pa.int64()))
 
 
-def nested(pool: pa.Table, order: Order, unit: Unit, subset_seed: int) -> Nested:
+def drawn(pool: Rows, subset: Mapping[str, Any]) -> Nested:
+    """The order that every amount of a subset is a prefix of."""
+    how = pool, subset["order"], subset["unit"], subset["seed"]
+    return mixed(*how, subset["weights"]) if "weights" in subset else nested(*how)
+
+
+def nested(pool: Rows, order: Order, unit: Unit, subset_seed: int) -> Nested:
     """The whole pool in nested order.
 
     With unit `queries` the order is one of queries, each followed at once by all its rows; a query that two
@@ -100,14 +117,14 @@ def nested(pool: pa.Table, order: Order, unit: Unit, subset_seed: int) -> Nested
     return Nested(np.lexsort((low, high, turn)), np.cumsum(np.bincount(turn, minlength=len(distinct))))
 
 
-def mixed(pool: pa.Table, order: Order, unit: Unit, subset_seed: int, weights: Mapping[str, int]) -> Nested:
+def mixed(pool: Rows, order: Order, unit: Unit, subset_seed: int, weights: Mapping[str, int]) -> Nested:
     """As much of a mixture in nested order as holds its shares.
 
     Each part (`strategy` of a row) is in the order that it has alone, and parts take turns by weight. With
     unit `queries` one that several parts have is of the first by name, with all its rows.
     """
-    parts = _parts(pool, unit)
-    orders = {part: nested(pool.take(pa.array(at)), order, unit, subset_seed) for part, at in parts.items()}
+    parts, named = _parts(pool, unit), pool.select(NAMED)
+    orders = {part: nested(named.take(pa.array(at)), order, unit, subset_seed) for part, at in parts.items()}
     used = mixing.reach({part: orders[part].size if part in orders else 0 for part in weights}, weights)
     common = math.lcm(*weights.values())
     rows, turns, lengths = [], [], []
@@ -121,7 +138,7 @@ def mixed(pool: pa.Table, order: Order, unit: Unit, subset_seed: int, weights: M
     return Nested(np.concatenate(rows)[by_turn], np.cumsum(length[np.argsort(turn)]))
 
 
-def _parts(pool: pa.Table, unit: Unit) -> dict[str, Integers]:
+def _parts(pool: Rows, unit: Unit) -> dict[str, Integers]:
     """The rows of each part of a mixture."""
     names = pool["strategy"].to_pylist()
     if unit == "queries":
@@ -170,6 +187,6 @@ def _hashes(purpose: str, subset_seed: int, texts: Iterable[str]) -> npt.NDArray
     return np.frombuffer(bytes(digests), dtype=">u8").reshape(-1, 2).T.astype(np.uint64)
 
 
-def _with_role(rows: pa.Table, indices: Integers, role: str) -> pa.Table:
+def _with_role(rows: Rows, indices: Integers, role: str) -> pa.Table:
     table = rows.select(TEXTS).take(pa.array(indices))
     return table.add_column(2, "role", pa.array([role] * len(table), pa.string()))

@@ -1,10 +1,14 @@
-"""Read columns of text out of JSONL, JSON and Parquet files, folders of them, and data sets of the hub."""
+"""Read columns of text out of JSONL, JSON and Parquet files, folders of them, and data sets of the hub.
+
+Rows come a stretch at a time, so that a table may be larger than memory; only a JSON array is read whole.
+"""
 
 import importlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +18,24 @@ import pyarrow.parquet as pq
 from orchestrator.refusal import Refused
 from orchestrator.specs import TableSource
 
+ROWS = 4096  # of a stretch
+
 
 @dataclass(frozen=True)
 class Content:
     """Columns of text, and the line or row of the file that each value came from."""
 
-    name: str
     columns: Mapping[str, Sequence[str]]
     numbers: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is read as its stretches are drawn: what people call it, and what its numbers count."""
+
+    name: str
     counted: str  # "line", "entry" or "row"
+    stretches: Iterator[Content]
 
 
 def name_of(source: TableSource) -> str:
@@ -32,10 +45,11 @@ def name_of(source: TableSource) -> str:
     return " ".join(part for part in (source.repo, source.config, source.split) if part)
 
 
-def read(source: TableSource) -> Content:
+def open_table(source: TableSource) -> Table:
     """The columns that the source names, as text; numbers become text, anything else is refused.
 
-    Raises Refused with file, line and remedy for what is missing, unreadable or malformed.
+    Raises Refused with file, line and remedy for what is missing, unreadable or malformed: at once, or when
+    the stretch is drawn in which it is.
     """
     if source.path is None:
         if source.repo is None:
@@ -43,11 +57,14 @@ def read(source: TableSource) -> Content:
                 "a table needs a path or a repo of the hub; give one of them, e.g. data.path=FOLDER or "
                 "strategy.source.path=FILE"
             )
-        return _read_dataset(source.repo, source)
+        return Table(name_of(source), "row", _read_dataset(source.repo, source))
     path = _file_of(Path(source.path), source.split)
     if path.is_dir():
-        return _read_dataset(str(path), source)
-    return _READERS.get(path.suffix.lower(), _read_unknown)(path, _wanted(source))
+        return Table(name_of(source), "row", _read_dataset(str(path), source))
+    if path.suffix.lower() not in _READERS:
+        raise Refused(f"{path} ends in none of {', '.join(_READERS)}; convert it to one of them")
+    counted, reader = _READERS[path.suffix.lower()]
+    return Table(str(path), counted, reader(path, _wanted(source)))
 
 
 def values_by_line(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
@@ -86,45 +103,38 @@ def _wanted(source: TableSource) -> list[str]:
     return list(dict.fromkeys(name for name in names if name is not None))
 
 
-def _read_unknown(path: Path, _: Sequence[str]) -> Content:
-    raise Refused(f"{path} ends in none of {', '.join(_READERS)}; convert it to one of them")
+def _read_jsonl(path: Path, wanted: Sequence[str]) -> Iterator[Content]:
+    lines = _lines(path)
+    while some := list(islice(lines, ROWS)):
+        places = [f"line {number} of {path}" for number, _ in some]
+        rows = [_parsed(line, place) for (_, line), place in zip(some, places, strict=True)]
+        yield Content(_columns(rows, places, wanted), [number for number, _ in some])
 
 
-def _read_jsonl(path: Path, wanted: Sequence[str]) -> Content:
-    columns: dict[str, list[str]] = {name: [] for name in wanted}
-    numbers: list[int] = []
-    for number, line in _lines(path):
-        place = f"line {number} of {path}"
-        _append(columns, _parsed(line, place), place)
-        numbers.append(number)
-    return Content(str(path), columns, numbers, "line")
-
-
-def _read_json(path: Path, wanted: Sequence[str]) -> Content:
+def _read_json(path: Path, wanted: Sequence[str]) -> Iterator[Content]:
     rows = _parsed(b"".join(line for _, line in _lines(path)), str(path))
     if not isinstance(rows, list):
         raise Refused(f"{path} holds no array of objects; write one object per line and call it .jsonl")
-    columns: dict[str, list[str]] = {name: [] for name in wanted}
-    for number, row in enumerate(rows, 1):
-        _append(columns, row, f"entry {number} of {path}")
-    return Content(str(path), columns, range(1, len(rows) + 1), "entry")
+    for start in range(0, len(rows), ROWS):
+        numbers = range(start + 1, min(start + ROWS, len(rows)) + 1)
+        places = [f"entry {number} of {path}" for number in numbers]
+        yield Content(_columns(rows[start : start + ROWS], places, wanted), numbers)
 
 
-def _read_parquet(path: Path, wanted: Sequence[str]) -> Content:
+def _read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[Content]:
     try:
         with pq.ParquetFile(path) as file:
             _check_columns(file.schema_arrow.names, wanted, str(path))
-            table = file.read(columns=list(wanted))
+            yield from _contents(file.iter_batches(ROWS, columns=list(wanted)), wanted, str(path))
     except (OSError, pa.ArrowInvalid) as error:
         raise Refused(f"{path} cannot be read as Parquet: {_first_line(error)}") from error
-    return _content(table, wanted, str(path))
 
 
-def _read_dataset(place: str, source: TableSource) -> Content:
+def _read_dataset(place: str, source: TableSource) -> Iterator[Content]:
     """A data set of the hub, or a local folder in the hub's layout."""
     datasets = importlib.import_module("datasets")  # takes a second to import, and files do not need it
     datasets.disable_progress_bars()
-    name, wanted = name_of(source), _wanted(source)
+    name = name_of(source)
     try:
         rows = datasets.load_dataset(
             place,
@@ -133,18 +143,20 @@ def _read_dataset(place: str, source: TableSource) -> Content:
             revision=source.revision,
             streaming=source.path is not None,  # what is here already needs no copy in the cache
         )
-        parts = list(rows.with_format("arrow").iter(batch_size=10_000))
+        stretches = rows.with_format("arrow").iter(batch_size=ROWS)
+        yield from _contents(stretches, _wanted(source), name)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise Refused(
             f"{name} (split {source.split}) cannot be loaded: {_first_line(error)}; "
             "correct the source, or give a folder that holds it, as data.path=FOLDER does"
         ) from error
-    table = pa.concat_tables(parts or [pa.table({column: pa.array([], pa.string()) for column in wanted})])
-    _check_columns(table.column_names, wanted, name)
-    return _content(table, wanted, name)
 
 
-_READERS = {".jsonl": _read_jsonl, ".parquet": _read_parquet, ".json": _read_json}
+_READERS: dict[str, tuple[str, Callable[[Path, Sequence[str]], Iterator[Content]]]] = {
+    ".jsonl": ("line", _read_jsonl),
+    ".parquet": ("row", _read_parquet),
+    ".json": ("entry", _read_json),
+}
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -169,10 +181,13 @@ def _parsed(text: bytes, place: str) -> Any:
         raise Refused(f"{place} is not JSON in UTF-8 ({error}); write one object per line") from error
 
 
-def _append(columns: Mapping[str, list[str]], row: Any, place: str) -> None:
-    values = _object(row, place)
-    for name, column in columns.items():
-        column.append(text_of(values, name, place))
+def _columns(rows: Sequence[Any], places: Sequence[str], wanted: Sequence[str]) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = {name: [] for name in wanted}
+    for row, place in zip(rows, places, strict=True):
+        values = _object(row, place)
+        for name, column in columns.items():
+            column.append(text_of(values, name, place))
+    return columns
 
 
 def _object(row: Any, place: str) -> dict[str, Any]:
@@ -187,14 +202,21 @@ def _check_columns(there: Sequence[str], wanted: Sequence[str], place: str) -> N
             raise Refused(f"{place} has no column '{name}'; there is {', '.join(map(repr, there)) or 'none'}")
 
 
-def _content(table: pa.Table, wanted: Sequence[str], name: str) -> Content:
-    columns = {column: _texts(table[column], column, name) for column in wanted}
-    return Content(name, columns, range(1, len(table) + 1), "row")
+def _contents(
+    stretches: Iterable[pa.RecordBatch | pa.Table], wanted: Sequence[str], name: str
+) -> Iterator[Content]:
+    start = 1
+    for stretch in stretches:
+        _check_columns(stretch.schema.names, wanted, name)
+        numbers = range(start, start + len(stretch))
+        start += len(stretch)
+        yield Content({column: _texts(stretch[column], column, numbers, name) for column in wanted}, numbers)
 
 
-def _texts(values: pa.ChunkedArray, column: str, name: str) -> list[str]:
+def _texts(values: pa.Array | pa.ChunkedArray, column: str, numbers: Sequence[int], name: str) -> list[str]:
     return [
-        _text(value, column, f"row {number} of {name}") for number, value in enumerate(values.to_pylist(), 1)
+        _text(value, column, f"row {number} of {name}")
+        for number, value in zip(numbers, values.to_pylist(), strict=True)
     ]
 
 

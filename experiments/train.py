@@ -19,6 +19,7 @@ from experiments.keeper import Keeper
 from experiments.loop import Recipe, fit
 from experiments.nested import NestedBatches
 from experiments.plateau import Plateau
+from experiments.poolrows import PoolRows
 from experiments.relay import relay
 from experiments.resume import Progress, Resumption
 from experiments.start import Start, start
@@ -144,8 +145,8 @@ def recipe_of(train: Train, n_steps: int, n_examples: int) -> Recipe:
 
 
 def _subset(spec: dict[str, Any], inputs: Mapping[str, Path]) -> pa.Table:
-    pool = pq.read_table(inputs["pool"] / "pool.parquet")
-    seed = pq.read_table(inputs["seed"] / "pool.parquet") if "seed" in inputs else None
+    pool = PoolRows(inputs["pool"] / "pool.parquet")
+    seed = PoolRows(inputs["seed"] / "pool.parquet") if "seed" in inputs else None
     return select(pool, seed, spec["subset"])
 
 

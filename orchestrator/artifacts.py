@@ -14,7 +14,7 @@ from orchestrator.identity import KINDS, Artifact, Kind
 
 MANIFEST = "manifest.json"
 TOMBSTONE = "tombstone.json"  # in place of weights; what it names is gone, or about to go
-EVICTABLE: frozenset[Kind] = frozenset({"checkpoint"})  # what has weights that may be made again
+EVICTABLE: frozenset[Kind] = frozenset({"trunk", "checkpoint"})  # what has weights that may be made again
 
 
 class Store:

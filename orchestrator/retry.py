@@ -13,7 +13,7 @@ from orchestrator.progress import View
 from orchestrator.refusal import Refused
 from orchestrator.run import conclude, make, new_note
 from orchestrator.saved import Saved
-from orchestrator.study import find, keys_of
+from orchestrator.study import find, makings
 from orchestrator.why import matching
 
 
@@ -40,7 +40,7 @@ def retry(name: str, conditions: Sequence[str], outputs: Path, *, current_code: 
 def _forget(saved: Saved, cells: Sequence[Mapping[str, Any]]) -> int:
     """Forget why what these cells need could not be made; how many artifacts had failed."""
     states = saved.states()
-    needed = {key for cell in cells for key in keys_of(cell) if key in saved.artifacts}
+    needed = {made.key for cell in cells for made in makings(cell, saved.artifacts)}
     for key in needed:
         if states[key] == State.FAILED:
             saved.ledger.forget(key)

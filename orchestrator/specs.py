@@ -199,7 +199,7 @@ class ChatPrompt(Spec):
 class Generator(Spec):
     """A model and how it samples."""
 
-    model: str  # as the server names it
+    model: str  # as the server names it; without a server a folder, or a name of the hub
     revision: str | None  # of the weights, for the record
     temperature: Annotated[float, Field(ge=0.0)]
     top_p: Share
@@ -207,17 +207,33 @@ class Generator(Spec):
     seed: Seed  # every request has one of its own, made of this and of what is asked
 
 
-class Server(Spec):
-    """Where a model answers (`URL/chat/completions`) and what that may cost: how, not what."""
+class Offline(Spec):
+    """How a model is held that answers without a server."""
 
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    context: Count = 2048  # tokens of a prompt and what may be written behind it; others are rejected
+    tensor_parallel: Count = 1  # GPUs that share the weights
+    memory_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9  # of a GPU; on a CPU of what is free
+
+
+class Server(Spec):
+    """Where a model answers and what that may cost: how, not what.
+
+    `openai`: a server, at `URL/chat/completions`. `vllm`, `transformers`: no server, but that engine in the
+    process that makes the pool; models are folders, or names in the hub's cache, and key, timeout and tries
+    are not used.
+    """
+
+    kind: Literal["openai", "vllm", "transformers"] = "openai"
     url: str
     key: str  # environment variable with the key; a server without keys ignores it
-    concurrency: Count
+    concurrency: Count  # requests under way at a time; without a server so many are answered together
     timeout: Rate
     tries: Count  # of one request, where the server is busy or breaks off
     budget_tokens: Annotated[int, Field(ge=0)] | None
     budget_dollars: Annotated[float, Field(ge=0.0)] | None
     dollars_per_million: Annotated[tuple[float, float], Field(strict=False)]  # tokens read, tokens written
+    offline: Offline = Offline()
 
 
 class LlmStrategy(Spec):

@@ -32,9 +32,13 @@ def spending(to_make: Iterable[Artifact], costs: Mapping[str, Cost]) -> Iterator
             if server[name] is not None and server[name] < need
         ]
         yield (
-            f"pool of {artifact.label}: about {cost.tokens:,} tokens read and written by models at "
-            f"{server['url']}, ${cost.dollars:,.2f}{''.join(f'; {each}' for each in low)}"
+            f"pool of {artifact.label}: about {cost.tokens:,} tokens read and written by models "
+            f"{_where(server)}, ${cost.dollars:,.2f}{''.join(f'; {each}' for each in low)}"
         )
+
+
+def _where(server: Mapping[str, Any]) -> str:
+    return f"at {server['url']}" if server["kind"] == "openai" else f"of {server['kind']} in the job itself"
 
 
 def _server(artifact: Artifact) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.cell import Cell
 from orchestrator.estimate import Cost
 from orchestrator.files import write_text
-from orchestrator.identity import Artifact
+from orchestrator.identity import Artifact, inputs_first
 from orchestrator.ledger import State
 from orchestrator.plan import Audit, Plan, PlannedCell
 from orchestrator.planfile import fingerprint, read_artifacts, read_plan, write_index, write_plan
@@ -182,11 +182,16 @@ def cell_state(cell: Mapping[str, Any], states: Mapping[str, State]) -> State:
     return State.WAITING
 
 
-def keys_of(cell: Mapping[str, Any]) -> list[str]:
-    """The keys of all that a cell is made from, its records last."""
-    keys = cell["artifacts"]
-    alone = [keys["pool"], keys["base"], keys["checkpoint"]]
-    return [key for key in [*alone, *keys["completions"].values(), *keys["record"].values()] if key]
+def makings(cell: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> list[Artifact]:
+    """All that a cell is made from, trunks and parts of mixtures too, each behind its inputs."""
+    found: dict[str, Artifact] = {}
+    ahead = list(cell["artifacts"]["record"].values())
+    while ahead:
+        key = ahead.pop()
+        if key not in found:
+            found[key] = artifacts[key]
+            ahead += artifacts[key].inputs.values()
+    return inputs_first(found.values())
 
 
 def _audit(one: Audit) -> dict[str, Any]:

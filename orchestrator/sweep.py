@@ -32,16 +32,18 @@ class Expansion:
 def expand(sweep: Sweep, given: Axes) -> Expansion:
     """All points of a sweep once, with the axes given on the command line in place of the declared ones.
 
-    Raises Refused for a grid that cannot be meant: an empty axis, a value twice, axes that move together
-    but differ in length, an exclusion that is no expression over the axes or leaves nothing.
+    Raises Refused for a grid that cannot be meant: an empty axis, a value twice (but for axes that move
+    together), axes that move together but differ in length, an exclusion that is no expression over the axes
+    or leaves nothing.
     """
     main = {**sweep.axes, **given}
     grids = [main, *({**main, **extra} for extra in sweep.also)]
+    together = [group for group in sweep.zip if not _is_torn(group, given)]
+    moved = {name for group in together for name in group}
     for name, values in itertools.chain(main.items(), *(extra.items() for extra in sweep.also)):
-        _check_values(name, values)
+        _check_values(name, values, once=name not in moved)
     names = set().union(*grids)
     _check_groups(sweep.zip, names)
-    together = [group for group in sweep.zip if not _is_torn(group, given)]
     main_points = _grid_points(main, together)
     also_points = [
         _grid_points(grid, [group for group in together if not _is_torn(group, extra)])
@@ -63,12 +65,13 @@ def distinct(value: object) -> str:
     return repr(value)
 
 
-def _check_values(name: str, values: Sequence[object]) -> None:
+def _check_values(name: str, values: Sequence[object], *, once: bool) -> None:
+    """Beside another that moves with it an axis may have a value at several places."""
     if not values:
         raise Refused(f"axis '{name}' is empty: give it at least one value, {name}=...")
     seen = set()
     for value in values:
-        if distinct(value) in seen:
+        if once and distinct(value) in seen:
             raise Refused(f"axis '{name}' has the value {value} twice: give each value once")
         seen.add(distinct(value))
 

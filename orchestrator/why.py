@@ -14,7 +14,7 @@ from orchestrator.identity import KINDS, Artifact, defining
 from orchestrator.ledger import Ledger
 from orchestrator.refusal import Refused
 from orchestrator.retention import tombstone
-from orchestrator.study import artifacts_of, cell_state, find, keys_of
+from orchestrator.study import artifacts_of, cell_state, find, makings
 
 # More cells than this say nothing that `status` does not say better.
 AT_MOST = 20
@@ -32,7 +32,7 @@ def show(study: str, conditions: Sequence[str], outputs: Path, *, as_json: bool)
     cells = matching(document["cells"], conditions)
     explained = []
     for cell in cells[:AT_MOST]:
-        made_from = [artifacts[key] for key in keys_of(cell) if key in artifacts]
+        made_from = makings(cell, artifacts)
         steps = [_step(artifact, str(states[artifact.key]), ledger) for artifact in made_from]
         explained.append({"axes": cell["axes"], "state": str(cell_state(cell, states)), "artifacts": steps})
     if as_json:

@@ -115,4 +115,12 @@ def test_one_path_of_the_data_reaches_training_and_test():
     [(cells, _), _] = composed("experiment=gsm8k_small", "data.path=here")
     assert {cell.data.seed.path for cell in cells} == {"here"}
     assert {cell.evaluate.benchmarks["gsm8k"].source.path for cell in cells} == {"here"}
-    assert [cell.amount for cell in cells] == ["1/32", "1/16", "1/8", "1/4", "1/2", "1/1", 0]
+    assert [cell.amount for cell in cells] == [234, 467, 934, 1868, 3736, 7473, 0]
+
+
+def test_the_small_study_goes_further_with_other_numbers_than_its_seed_set_has():
+    [(cells, _), _] = composed("experiment=gsm8k_small", "strategy=seed,numbers", "data.path=here")
+    most = {
+        name: max(cell.amount for cell in cells if cell.strategy.name == name) for name in ("seed", "numbers")
+    }
+    assert most == {"seed": 7473, "numbers": 59784}

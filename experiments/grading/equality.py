@@ -1,11 +1,11 @@
 """When two answers are the same: decided by structure and exact numbers, expressions left to a judge."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from experiments.grading.values import Group, Leaf, Value
+from experiments.grading.parts import Group, Leaf, Value
 
 # Whether two expressions are equal; None where it cannot tell.
 Judge = Callable[[str, str], bool | None]
@@ -19,6 +19,10 @@ def same(reference: Value, answer: Value, judge: Judge) -> bool | None:
 
     Order counts in brackets and matrices, and not in lists and sets. Numbers are compared exactly.
     """
+    if isinstance(answer, Leaf) and answer.sides and not _is_equation(reference):
+        return _any(same(reference, side, judge) for side in answer.sides)
+    if isinstance(reference, Leaf) and reference.sides and not _is_equation(answer):
+        return not reference.open and _any(same(side, answer, judge) for side in reference.sides)
     if isinstance(reference, Leaf) and isinstance(answer, Leaf):
         if reference.number is not None and answer.number is not None:
             # What the one number that is asked for is called makes no difference.
@@ -33,6 +37,16 @@ def same(reference: Value, answer: Value, judge: Judge) -> bool | None:
     return judge(reference.text, answer.text)
 
 
+def _is_equation(value: Value) -> bool:
+    """Whether both sides count, as those of a line do; of `x = 5` only the number does."""
+    return isinstance(value, Leaf) and bool(value.sides or (value.name and value.number is None))
+
+
+def _any(verdicts: Iterable[bool | None]) -> bool | None:
+    found = list(verdicts)
+    return True if True in found else None if None in found else False
+
+
 def _same_part(reference: Value, answer: Value, judge: Judge) -> bool | None:
     """Within a group the names tell numbers apart: x = 1, y = 2 is not x = 2, y = 1."""
     if isinstance(reference, Leaf) and isinstance(answer, Leaf):
@@ -41,6 +55,7 @@ def _same_part(reference: Value, answer: Value, judge: Judge) -> bool | None:
 
 
 def _same_group(reference: Group, answer: Group, judge: Judge) -> bool | None:
+    reference, answer = _as_point(reference, answer), _as_point(answer, reference)
     if "set" in (reference.kind, answer.kind) and reference.kind != answer.kind:
         # A union may be an interval; nothing else that is ordered is a set.
         whole = reference.text + answer.text
@@ -51,6 +66,15 @@ def _same_group(reference: Group, answer: Group, judge: Judge) -> bool | None:
         return _same_unordered(reference.parts, answer.parts, judge)
     verdicts = [_same_part(*pair, judge) for pair in zip(reference.parts, answer.parts, strict=True)]
     return False if False in verdicts else None if None in verdicts else True
+
+
+def _as_point(values: Group, other: Group) -> Group:
+    """Coordinates by their names, where a point is asked for: of x = 1, y = 2 the point (1, 2)."""
+    names = [part.name for part in values.parts]
+    if (values.kind, other.kind) != ("set", "()") or not all(names) or len(set(names)) < len(names):
+        return values
+    parts = sorted(values.parts, key=lambda part: part.name)
+    return Group(other.kind, tuple(replace(part, name="") for part in parts), values.text)
 
 
 def _same_unordered(reference: Sequence[Value], answer: Sequence[Value], judge: Judge) -> bool | None:
@@ -112,5 +136,5 @@ def _digits(leaf: Leaf) -> str:
 
 def _folded(text: str) -> str:
     """Words as they are compared: without blanks and stops, and without case unless it is a single letter."""
-    letters = text.replace(" ", "").replace(".", "").strip("()")
+    letters = re.sub("[ .,]", "", text).strip("()")
     return letters if len(letters) == 1 else letters.lower()

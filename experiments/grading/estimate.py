@@ -12,6 +12,7 @@ _TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|\\[A-Za-z]+|[A-Za-z]|[-+*/^(){}\[\]]|\
 # Names that are written without a backslash, and functions of a variable: not for us.
 _NAMES = re.compile(r"(?<!\\)(?<![A-Za-z\\])[A-Za-z]{3,}|(?<![A-Za-z\\])pi|(?<![A-Za-z\\])[fghPQ]\(")
 _CONSTANTS = {r"\pi": complex(math.pi), "i": 1j, "e": complex(math.e)}
+_FUNCTIONS = {r"\sin": cmath.sin, r"\cos": cmath.cos, r"\tan": cmath.tan}
 _TIMES = frozenset(("*", r"\cdot", r"\times"))
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
@@ -79,7 +80,8 @@ class _Reader:
 
     def _signed(self) -> complex:
         if self.ahead in ("+", "-"):
-            return -self._signed() if self._take() == "-" else self._signed()
+            # 0 - z and not -z, whose root lies on the other side of the cut where z is real.
+            return 0 - self._signed() if self._take() == "-" else self._signed()
         return self._power()
 
     def _power(self) -> complex:
@@ -111,7 +113,17 @@ class _Reader:
             return above / self._group()
         if symbol == r"\sqrt":
             return self._root()
+        if symbol in _FUNCTIONS:
+            return self._function(symbol)
         return _CONSTANTS[symbol] if symbol in _CONSTANTS else _letter(symbol)
+
+    def _function(self, symbol: str) -> complex:
+        if self.ahead != "(":
+            raise _Unknown  # sin 2 x
+        value = _FUNCTIONS[symbol](self._group())
+        if self.ahead == "^":
+            raise _Unknown  # sin (x)^2
+        return value
 
     def _root(self) -> complex:
         degree = self._group() if self.ahead == "[" else 2

@@ -8,22 +8,22 @@ LAST_CHARACTERS = 200_000
 
 _HASHES = "####"
 # Possessive quantifiers throughout: no input makes a pattern go back over what it has read.
-_PHRASE = re.compile(r"the\s++(?:final\s++)?+answer\s++is", re.IGNORECASE)
+_PHRASE = re.compile(r"the\s++(?:(?:final|correct|right)\s++)?+answer\s++is", re.IGNORECASE)
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*+")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
 def tails(text: str) -> Iterator[str]:
-    """What follows the last '####', then what follows the last 'the answer is'.
+    """What follows the last '####' and what follows the last 'the answer is', the later of the two first.
 
     Marks at the very end, with nothing behind them, are those of an answer that was only begun.
     """
-    _, mark, tail = text.rstrip("# \t\r\n").rpartition(_HASHES)
-    if mark:
-        yield tail
-    ends = [phrase.end() for phrase in _PHRASE.finditer(text)]
-    if ends:
-        yield text[ends[-1] :]
+    stripped = text.rstrip("# \t\r\n")
+    hashes, phrases = stripped.rfind(_HASHES), list(_PHRASE.finditer(text))
+    found = [(hashes + len(_HASHES), stripped)] if hashes >= 0 else []
+    found += [(phrase.end(), text) for phrase in phrases[-1:]]
+    for start, whole in sorted(found, reverse=True):
+        yield whole[start:]
 
 
 def marked(text: str) -> bool:

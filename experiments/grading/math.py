@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from experiments.grading.equality import same
 from experiments.grading.estimate import apart
 from experiments.grading.marks import last_box, marked, tails
-from experiments.grading.values import LONGEST_ANSWER, Value, read
+from experiments.grading.parts import Value
+from experiments.grading.values import LONGEST_ANSWER, read
 from experiments.grading.verdict import Verdict, unanswered
 
 _BETWEEN_DOLLARS = re.compile(r"(?<!\\)\$+([^$]+)(?<!\\)\$")
+# An answer in delimiters right behind the mark, which may take several lines.
+_DELIMITED = re.compile(r"[\s:*]*+(?:\$\$?([^$]++)\$|\\\[(.{1,1000}?)\\\]|\\\((.{1,1000}?)\\\))", re.DOTALL)
+# What follows the answer in its line: another sentence, or why it is right.
+_REST = re.compile(r"[.;]\s+(?=[A-Z])|,?\s(?:because|since)\s")
+_ENVIRONMENT = re.compile(r"[$\s(\\\[]*\\(?:left|begin)(?![a-z]).*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ def reference(text: str) -> Reference | None:
     written = _answer(text)
     if written is None:
         written = text.strip()
-        if "\n" in written:
+        if "\n" in written and not _ENVIRONMENT.fullmatch(written):
             return None
     value = read(written)
     return None if value is None else Reference(written, value)
@@ -65,9 +71,13 @@ def _answer(text: str) -> str | None:
     box = last_box(text)
     if box is not None and box.strip():
         return box.strip()
-    for tail in tails(text):
-        line = tail.lstrip(": \t\r\n").partition("\n")[0].strip()
-        dollars = _BETWEEN_DOLLARS.search(line)
-        if answer := dollars[1].strip() if dollars else line:
-            return answer
-    return None
+    return next(filter(None, map(_stated, tails(text))), None)
+
+
+def _stated(tail: str) -> str:
+    """The answer that follows a mark."""
+    if (delimited := _DELIMITED.match(tail)) is not None:
+        return "".join(filter(None, delimited.groups())).strip()
+    line = tail.lstrip(": \t\r\n").partition("\n")[0].strip()
+    dollars = _BETWEEN_DOLLARS.search(line)
+    return dollars[1].strip() if dollars else _REST.split(line, maxsplit=1)[0].strip()

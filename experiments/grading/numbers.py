@@ -11,15 +11,19 @@ LONGEST_NUMBER = 100
 LARGEST_EXPONENT = 99
 
 # Possessive quantifiers throughout: no input makes a pattern go back over what it has read.
-_PLAIN = r"(?:\d[\d,]*+(?:\.\d++)?+|\.\d++)(?:[eE][+-]?\d++)?+"
+_PLAIN = r"(?:\d[\d,]*+(?:\.\d++)?+|(?<![A-Za-z])\.\d++)(?:[eE][+-]?\d++)?+"
 _MONEY = r"(?:\\?[$€£¥₹]\s?+)?+"
-_SIGN = r"(?P<sign>(?:(?<!\w)[-\u2212\u2013]|\+)?+)\s?+"
+# With a blank on either side a stroke behind a word is a dash: profit - 18.
+_SIGN = (
+    r"(?P<sign>(?:(?<!\w)[-\u2212\u2013](?:(?!\s)|(?<!\w\s[-\u2212\u2013]))|\+"
+    r"|(?<!\w)(?i:minus|negative)(?=\s))?+)\s?+"
+)
 _REPEATING = r"(?P<before>\d*+\.\d*+)\\overline\s?+\{(?P<period>\d++)\}"
 _TEX_FRACTION = (
     r"\\[dtc]?frac\s?+(?:\{(?P<above>-?\s?+\d[\d,]*+)\}|(?P<digit_above>\d))"
     r"\s?+(?:\{(?P<below>\d[\d,]*+)\}|(?P<digit_below>\d))"
 )
-_MIXED = r"(?P<whole>\d++)\s++(?P<part>\d++)\s?+/\s?+(?P<parts>\d++)"
+_MIXED = r"(?P<whole>\d++)\s++(?:and\s++)?+(?P<part>\d++)\s?+/\s?+(?P<parts>\d++)"
 _QUOTIENT = rf"(?P<number>{_PLAIN})(?:\s?+/\s?+(?P<divisor>{_PLAIN}))?+"
 _POWER = (
     r"(?:\s*+(?:\\times|\\cdot|\u00d7|\*|x)\s*+10\s*+(?:\^|\*\*)\s*+\{?+(?P<power>[-+\u2212]?\d++)\}?+)?+"
@@ -29,6 +33,7 @@ _NUMBER = re.compile(
     rf"(?:{_REPEATING}|{_MIXED}|(?:(?P<units>\d++)\s?+)?{_TEX_FRACTION}|{_QUOTIENT}){_POWER}",
     re.ASCII,
 )
+_DECIMAL = re.compile(r"[^\d.]*+(\d[\d,]*+)?+(?:\.(\d++))?+\s*+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,31 @@ class Written:
     value: Fraction | None
     end: int
 
+    @property
+    def n_decimals(self) -> int | None:
+        """How many it was written with; None for what is no plain decimal."""
+        return len(self._decimal[2] or "") if self._decimal else None
+
+    @property
+    def n_significant(self) -> int | None:
+        """How many of its digits count; None for what is no plain decimal."""
+        if not self._decimal:
+            return None
+        return len(f"{self._decimal[1]}{self._decimal[2] or ''}".replace(",", "").lstrip("0"))
+
+    @property
+    def _decimal(self) -> re.Match[str] | None:
+        return _DECIMAL.fullmatch(self.text)
+
 
 def find(text: str) -> Written | None:
     """The first number of the text."""
     return _written(_NUMBER.search(text))
 
 
-def at_start(text: str) -> Written | None:
-    """The number that the text begins with."""
-    return _written(_NUMBER.match(text))
+def at(text: str, place: int) -> Written | None:
+    """The number that begins at the place."""
+    return _written(_NUMBER.match(text, place))
 
 
 def whole(text: str) -> Fraction | None:

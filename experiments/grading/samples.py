@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import comb
 from statistics import fmean
 
-from experiments.grading.values import Leaf, Value, read
+from experiments.grading.parts import Leaf, Value
+from experiments.grading.values import read
 from experiments.grading.verdict import Verdict
 
 Samples = Sequence[Verdict]  # of one item

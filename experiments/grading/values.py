@@ -1,12 +1,13 @@
-"""What an answer in LaTeX is made of: numbers, words, expressions; alone, in lists, intervals, matrices."""
+"""Takes an answer in LaTeX apart: lists, sets, intervals, points, matrices, inequalities, equations."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from functools import lru_cache
 
 from experiments.grading import numbers
+from experiments.grading.leaves import TEXT, leaf, without_unit
+from experiments.grading.parts import Group, Leaf, Value
 from experiments.grading.tex import brackets, clean, depth, split, squeezed
 
 # Longer or deeper is no answer to a competition problem: the longest of MATH has 81 characters.
@@ -15,57 +16,26 @@ DEEPEST_ANSWER = 30
 
 _COMMA = frozenset((",", ";"))
 _UNION = frozenset((r"\cup",))
-_TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix)\}(.*)\\end\{\1\}", re.DOTALL)
-_NAMED = re.compile(
-    r"((?:[A-Za-z]|\\[a-z]+)(?:_\w)?(?:\([A-Za-z, ]+\))?|\([A-Za-z, ]+\)|\\text\{[^{}]*\}) ?= ?([^=<>]+)"
+# x, x_1, f(2), P(A \cap B), AB, \angle A, \cos x, (x, y), |z|, \text{Area}.
+_NAME = (
+    r"(?:(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{[^{}]*\}))?(?:\([^()=<>]*\))?|[A-Z]{2,3}|m? ?\\angle ?[A-Z]{1,3}"
+    r"|\\(?:sin|cos|tan) ?\\?[A-Za-z]+|\([A-Za-z, ]+\)|\|[^|=<>]+\||\\text\{[^{}]*\})"
 )
+_NAMED = re.compile(rf"({_NAME}) ?= ?(?:[^=<>,;]*= ?)*([^=<>]+)")
+_EQUALS = frozenset(("=", r"\approx"))
+_OTHER_RELATION = re.compile(r"[<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
+_CHOICE = re.compile(r"(?:\\text\{ ?\(([A-E])\) ?\}|\(\\text\{([A-E])\}\)|\(([A-E])\)) ?(\S.*)")
+_OUTWARD = re.compile(r"([\[\]])([^\[\]]+[,;][^\[\]]+)([\[\]])")
+_UNEQUAL = re.compile(r"(?:[A-Za-z]|\\[a-z]+) ?\\ne(?![A-Za-z]) ?([^A-Za-z,<>=]+)")
+_BUILDER = re.compile(r"\\\{ ?[A-Za-z] ?(?:\\in ?\(-\\infty,\\infty\) ?)?(?:\\mid(?![A-Za-z])|\||:)(.+)\\\}")
+_MAGNITUDE = re.compile(r"\| ?([A-Za-z]) ?\| ?(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))([^A-Za-z,<>=]+)")
 _MEMBER = re.compile(r"^(?:[A-Za-z]|\\[a-z]+) ?\\in(?![A-Za-z]) ?")
 _RELATION = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))")
 _RISING = frozenset(("<", r"\le"))
 _TURNED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _VARIABLE = re.compile(r"[A-Za-z]|\\(?:alpha|beta|theta|phi|lambda|mu)")
-_BASED = re.compile(r"(-?[0-9A-Z]*(?:\.?[0-9A-Z]+))_(?:\{(\d{1,2})\}|(\d))")
-# Twelve o'clock is no twelve: the unit is part of what such a text says.
-_TIME = re.compile(r"[ap]\.? ?m\b", re.IGNORECASE)
-_UNIT = re.compile(r"(?: ?\\text\{[^{}]*\}(?: ?\^\{?\d\}?)?| ?\^ ?\\circ(?: ?[CF](?![A-Za-z]))?)+$")
-_BARE_UNIT = re.compile(
-    r"(?<=[0-9}])(?: ?(?:square|cubic|sq\.?))?"
-    r"(?: [A-Za-z]{3,}| ?(?:cm|mm|km|kg|ft|in|yd|mi|mph|oz|lbs?|ml))(?: ?\^\d)?$"
-)
-_PERCENT = re.compile(r" ?(?:%|\\text\{ ?percent ?\}|percent)$")
-_WORD = re.compile(r"[A-Za-z]{4,}(?: [A-Za-z]+)*|\d+:\d+.*")
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """What is compared as one: a number, a word, or an expression.
-
-    `text` is without blanks; `number` is its exact value where it has one. `name` is what stood left of an
-    equals sign. `digits` are those of a number in another base.
-    """
-
-    text: str
-    number: Fraction | None = None
-    percent: bool = False
-    word: bool = False
-    digits: str = ""
-    base: int = 10
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Several values. `kind` is a pair of brackets, `matrix`, `row`, or `set` where order means nothing."""
-
-    kind: str
-    parts: tuple["Value", ...]
-    text: str
-    name: str = ""
-
-
-Value = Leaf | Group
 
 
 @lru_cache(maxsize=100_000)
@@ -78,15 +48,15 @@ def read(answer: str) -> Value | None:
 
 
 def _value(text: str) -> Value:
-    if (inner := _TEXT.fullmatch(text)) is not None:
+    if (inner := TEXT.fullmatch(text)) is not None:
         return _in_words(_value(inner[1].strip()))
     if (named := _NAMED.fullmatch(text)) is not None:
         return replace(_value(named[2]), name=squeezed(named[1]))
-    text = _MEMBER.sub("", text)
-    for group in (_matrix, _bracketed, _joined, _inequality, _signs):
-        if (found := group(text)) is not None:
+    text = _MEMBER.sub("", _BUILDER.sub(r"\1", text).strip())
+    for structure in _STRUCTURES:
+        if (found := structure(text)) is not None:
             return found
-    return _leaf(text)
+    return leaf(text)
 
 
 def _in_words(value: Value) -> Value:
@@ -118,10 +88,38 @@ def _bracketed(text: str) -> Value | None:
     return Group(kind, tuple(map(_value, parts)), squeezed(text))
 
 
+def _outward(text: str) -> Value | None:
+    """Open intervals as some countries write them: ]0,1[."""
+    found = _OUTWARD.fullmatch(text)
+    if found is None or (found[1], found[3]) == ("[", "]"):
+        return None
+    return _bracketed(f"{'[' if found[1] == '[' else '('}{found[2]}{']' if found[3] == ']' else ')'}")
+
+
+def _choice(text: str) -> Value | None:
+    """A letter and what it stands for: (B) 12."""
+    found = _CHOICE.fullmatch(text)
+    if found is None:
+        return None
+    letter = found[1] or found[2] or found[3]
+    return Leaf(squeezed(text), sides=(Leaf(letter, word=True), _value(found[4])))
+
+
+def _equation(text: str) -> Value | None:
+    """Its right side is what it comes to; of an approximation both may be asked for."""
+    parts = split(text, _EQUALS)
+    if len(parts) == 1 or not all(parts) or _OTHER_RELATION.search(text):
+        return None
+    named = re.fullmatch(_NAME, parts[0]) is not None
+    is_open = not named and re.search("[A-Za-z]", _COMMAND.sub("", parts[0])) is not None
+    sides = parts[named:] if r"\approx" in text else parts[-1:]
+    return Leaf(squeezed(text), sides=tuple(map(_value, sides)), open=is_open)
+
+
 def _joined(text: str) -> Value | None:
     for separators in (_COMMA, _UNION):
         parts = [part for part in split(text, separators) if part]
-        if len(parts) > 1 and numbers.whole(_without_unit(text)) is None:
+        if len(parts) > 1 and numbers.whole(without_unit(text)) is None:
             return Group("set", tuple(map(_value, parts)), squeezed(text))
     return None
 
@@ -142,6 +140,22 @@ def _inequality(text: str) -> Value | None:
     return None
 
 
+def _magnitude(text: str) -> Value | None:
+    """What lies near to 0, or far from it: |x| < 1."""
+    if (found := _MAGNITUDE.fullmatch(text)) is None:
+        return None
+    name, relation, bound = found[1], found[2], found[3].strip()
+    if relation in _RISING:
+        return _inequality(f"-{bound}{relation} {name}{relation} {bound}")
+    closing, opening = (")", "(") if relation == ">" else ("]", "[")
+    return _value(rf"(-\infty,-{bound}{closing}\cup{opening}{bound},\infty)")
+
+
+def _unequal(text: str) -> Value | None:
+    found = _UNEQUAL.fullmatch(text)
+    return _value(rf"(-\infty,{found[1]})\cup({found[1]},\infty)") if found else None
+
+
 def _interval(bounds: Sequence[tuple[str, str]]) -> Value:
     """All numbers that are right of the bound in each relation `bound < number`."""
     opening, lower, upper, closing = "(", r"-\infty", r"\infty", ")"
@@ -159,26 +173,11 @@ def _signs(text: str) -> Value | None:
     if r"\pm" not in text:
         return None
     both = (re.sub(r"\\pm(?![A-Za-z])", sign, text).strip() for sign in "+-")
-    return Group("set", tuple(map(_leaf, both)), squeezed(text))
+    return Group("set", tuple(map(leaf, both)), squeezed(text))
 
 
-def _leaf(text: str) -> Leaf:
-    if _TIME.search(text):
-        return Leaf(squeezed(_TEXT.sub(r"\1", text)), word=True)
-    text = text.removeprefix("+").strip()
-    bare = _without_unit(_PERCENT.sub("", text))
-    percent = _PERCENT.search(text) is not None
-    if (based := _BASED.fullmatch(squeezed(bare))) is not None:
-        return Leaf(squeezed(bare), digits=based[1].lstrip("0") or "0", base=int(based[2] or based[3]))
-    number = numbers.whole(bare)
-    if number is None:
-        number = numbers.whole(squeezed(bare))
-    word = number is None and _WORD.fullmatch(bare) is not None
-    return Leaf(squeezed(bare), number, percent, word)
-
-
-def _without_unit(text: str) -> str:
-    for unit in (_UNIT, _BARE_UNIT):
-        shorter = unit.sub("", text)
-        text = shorter if shorter.strip() else text
-    return text.strip()
+# In this order: what one of them takes apart is nothing for the next.
+_STRUCTURES = (
+    *(_matrix, _outward, _bracketed, _choice, _joined),
+    *(_inequality, _magnitude, _unequal, _signs, _equation),
+)

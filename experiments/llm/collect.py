@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from experiments.llm.journal import Journal
 from experiments.llm.request import Answer, Request, price
@@ -14,14 +15,28 @@ from orchestrator.specs import Server
 Progress = Callable[[float, str], None]
 
 
+class Model(Protocol):
+    """Answers without a server, a batch at a time."""
+
+    def ask(self, requests: Sequence[Request], tick: Callable[[], None]) -> list[Answer]:
+        """The answers, in order; raises whatever `tick` raises, which is called meanwhile."""
+
+    def most_tokens(self, request: Request) -> tuple[int, int]:
+        """How many tokens it reads for a request, and how many it may write."""
+
+
 @dataclass
 class Collector:
-    """Whoever asks: where, what may be spent, and where answers are kept."""
+    """Whoever asks: where, what may be spent, and where answers are kept.
+
+    A `model` in this process is asked in place of the server.
+    """
 
     server: Server
     resumption: Resumption
     journal: Journal
     progress: Progress
+    model: Model | None = None
     _read: int = field(init=False)
     _written: int = field(init=False)
     _under_way: tuple[int, int] = (0, 0)  # tokens that open requests may take
@@ -36,7 +51,12 @@ class Collector:
         Raises Refused where the budget is too small or the server turns us away, ServerGaveUp where it does
         not answer, Paused where the stage is asked to stop. Whatever was answered by then is kept.
         """
-        asyncio.run(self._ask_all(requests, what))
+        left = [request for request in requests if self.journal.find(request) is None]
+        counted = _Count(len(requests) - len(left), len(requests), what)
+        if self.model is None:
+            asyncio.run(self._ask_server(iter(left), counted))
+        else:
+            self._ask_model(self.model, left, counted)
         found = [self.journal.find(request) for request in requests]
         n_left = sum(answer is None for answer in found)
         if n_left and self._stopped == "paused":
@@ -45,10 +65,31 @@ class Collector:
             raise Refused(self._stopped.format(n=len(requests) - n_left, total=len(requests), what=what))
         return [answer for answer in found if answer is not None]
 
-    async def _ask_all(self, requests: Sequence[Request], what: str) -> None:
-        todo = iter([request for request in requests if self.journal.find(request) is None])
-        n_done = sum(self.journal.find(request) is not None for request in requests)
-        counted = _Count(n_done, len(requests), what)
+    def _ask_model(self, model: Model, todo: Sequence[Request], counted: "_Count") -> None:
+        """A batch that is broken off, by a pause too, was not paid for and is not kept."""
+        place = 0
+        while place < len(todo) and not self._stopped:
+            batch: list[Request] = []
+            for request in todo[place : place + self.server.concurrency]:
+                if self._must_stop(request):
+                    break
+                self._under_way = _sum(self._under_way, self._most_tokens(request))
+                batch.append(request)
+            self._under_way = (0, 0)
+            try:
+                answers = model.ask(batch, self._look_for_pause) if batch else []
+            except _PausedError:
+                self._stopped = "paused"
+                return
+            for request, answer in zip(batch, answers, strict=True):
+                self._keep(request, answer, counted)
+            place += len(batch)
+
+    def _look_for_pause(self) -> None:
+        if self.resumption.pause.is_set():
+            raise _PausedError
+
+    async def _ask_server(self, todo: Iterator[Request], counted: "_Count") -> None:
         async with Chat(self.server) as chat:
             workers = [
                 asyncio.create_task(self._work(chat, todo, counted)) for _ in range(self.server.concurrency)
@@ -73,12 +114,18 @@ class Collector:
                 raise
             finally:
                 self._under_way = _sum(self._under_way, request.most_tokens, sign=-1)
-            self.journal.add(request, answer)
-            self._read, self._written = self._read + answer.n_read, self._written + answer.n_written
-            counted.n_done += 1
-            spent = price((self._read, self._written), self.server.dollars_per_million)
-            tokens = self._read + self._written
-            self.progress(counted.share, f"{counted}, {tokens:,} tokens, ${spent:.2f}")
+            self._keep(request, answer, counted)
+
+    def _keep(self, request: Request, answer: Answer, counted: "_Count") -> None:
+        self.journal.add(request, answer)
+        self._read, self._written = self._read + answer.n_read, self._written + answer.n_written
+        counted.n_done += 1
+        spent = price((self._read, self._written), self.server.dollars_per_million)
+        tokens = self._read + self._written
+        self.progress(counted.share, f"{counted}, {tokens:,} tokens, ${spent:.2f}")
+
+    def _most_tokens(self, request: Request) -> tuple[int, int]:
+        return request.most_tokens if self.model is None else self.model.most_tokens(request)
 
     def _must_stop(self, request: Request) -> bool:
         if not self._stopped and self.resumption.pause.is_set():
@@ -89,7 +136,7 @@ class Collector:
 
     def _over_budget(self, request: Request) -> str:
         """What to say where this request, on top of what is spent and under way, could break the budget."""
-        total = _sum(_sum((self._read, self._written), self._under_way), request.most_tokens)
+        total = _sum(_sum((self._read, self._written), self._under_way), self._most_tokens(request))
         server = self.server
         kept = "{n} of {total} {what} are answered and kept; raise it and run again"
         if server.budget_tokens is not None and sum(total) > server.budget_tokens:
@@ -98,6 +145,10 @@ class Collector:
         if server.budget_dollars is not None and dollars > server.budget_dollars:
             return f"strategy.server.budget_dollars={server.budget_dollars} allows no more requests: {kept}"
         return ""
+
+
+class _PausedError(Exception):
+    """A pause was asked for while a model answered."""
 
 
 @dataclass

@@ -110,6 +110,19 @@ def test_tensorboard_gets_each_run_once_however_often_it_is_asked(study, monkeyp
     assert events(place / first)["training/loss", 1] == 3.0
 
 
+def test_a_tracker_that_fails_is_told_in_its_own_words_and_the_run_is_not_in_its_book(
+    study, monkeypatch, capsys
+):
+    pytest.importorskip("tensorboardX")
+    train(study, 128)
+    (study / "tracking").mkdir()
+    (study / "tracking" / "tensorboard").write_text("a file where a folder should be")
+    code, _, err = track(monkeypatch, capsys, study, "--to", "tensorboard")
+    assert code == 2
+    assert "tensorboardX did not take the run strategy=queries amount=128" in " ".join(err.split())
+    assert not (study / "tracking" / "tensorboard.json").exists()
+
+
 def test_a_tracker_that_is_not_installed_or_not_known_is_refused_in_words(study, monkeypatch, capsys):
     train(study, 128)
     code, out, err = track(monkeypatch, capsys, study, "--to", "paper")

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.distribution import find_distribution, read_distribution
 from experiments import distribution
-from experiments.distances import Features, distance, places
+from experiments.distances import Words, distance, places
 from orchestrator.refusal import Refused
 from tests.experiments.test_verify import Study
 
@@ -39,7 +39,7 @@ def geometry(n_texts: int, seed: int) -> list[str]:
 @pytest.mark.slow
 def test_texts_of_one_kind_cannot_be_told_apart_and_those_of_two_can() -> None:
     pool, near, far = shop(200, 0), shop(150, 1), geometry(150, 2)
-    features = Features([*pool, *near, *far])
+    features = Words([*pool, *near, *far])
     close, remote = distance(features, pool, near), distance(features, pool, far)
     assert (close.n_pool, close.n_benchmark) == (200, 150)
     assert close.coverage > 0.8 > 0.2 > remote.coverage
@@ -52,7 +52,7 @@ def test_texts_of_one_kind_cannot_be_told_apart_and_those_of_two_can() -> None:
 
 def test_more_of_a_pool_never_covers_less() -> None:
     pool, benchmark = shop(120, 0), shop(60, 1)
-    features = Features([*pool, *benchmark])
+    features = Words([*pool, *benchmark])
     covered = [distance(features, pool[:amount], benchmark).coverage for amount in (10, 30, 120)]
     assert covered == sorted(covered)
     assert distance(features, benchmark, benchmark).coverage == pytest.approx(1.0)
@@ -60,7 +60,7 @@ def test_more_of_a_pool_never_covers_less() -> None:
 
 def test_the_discrepancy_is_the_unbiased_one_of_its_formula() -> None:
     pool, benchmark = shop(12, 0), geometry(9, 1)
-    features = Features([*pool, *benchmark])
+    features = Words([*pool, *benchmark])
     one, other = features.topics(pool), features.topics(benchmark)
     both = np.concatenate([one, other])
     gaps = [np.sum((both[i] - both[j]) ** 2) for i in range(len(both)) for j in range(i)]
@@ -81,7 +81,7 @@ def test_the_discrepancy_is_the_unbiased_one_of_its_formula() -> None:
 @pytest.mark.parametrize("by_neighbours", [False, True])
 def test_kinds_lie_apart_in_the_plane(*, by_neighbours: bool) -> None:
     texts = [*shop(40, 0), *geometry(40, 1)]
-    points = places(Features(texts), texts, by_neighbours=by_neighbours)
+    points = places(Words(texts), texts, by_neighbours=by_neighbours)
     centres = points[:40].mean(axis=0), points[40:].mean(axis=0)
     spread = max(points[:40].std(), points[40:].std())
     assert np.linalg.norm(centres[0] - centres[1]) > spread

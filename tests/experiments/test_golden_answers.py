@@ -1,19 +1,8 @@
-"""Golden answers to MATH by hand, in both directions, with the reason where two people might differ."""
+"""Answers to MATH that mean the same, by hand, with the reason where two people might differ."""
 
 import pytest
 
-from experiments.grading.equality import same
-from experiments.grading.judge import equal
-from experiments.grading.values import read
-
-
-def is_same(reference: str, answer: str) -> bool | None:
-    """The whole judgement, in this process."""
-    expected, given = read(reference), read(answer)
-    assert expected is not None
-    assert given is not None
-    return same(expected, given, equal)
-
+from tests.experiments.judgement import is_same
 
 # Each pair is equal whichever of the two is the reference.
 EQUAL = {
@@ -32,6 +21,17 @@ EQUAL = {
         ("1.5 \\times 10^{3}", "1500"),
         ("2.5\\cdot 10^{-3}", "0.0025"),
         ("1.5 \u00d7 10^3", "1500"),
+        ("7\u00d710\u2074", "70000"),
+        ("5,", "5"),
+        ("\\boldsymbol{5}", "5"),
+        ("\\underline{5}", "5"),
+        ("= 5", "5"),
+        ("\\approx 5", "5"),
+        ("\\therefore 5", "5"),
+        ("4^{th}", "4"),
+        ("4th", "4"),
+        ("\\textcolor{red}{5}", "5"),
+        ("5 \\checkmark", "5"),
     ],
     "fractions": [
         ("\\frac{3}{4}", "\\dfrac{3}{4}"),
@@ -43,6 +43,11 @@ EQUAL = {
         ("\\frac\\pi4", "\\frac{\\pi}{4}"),
         ("0.\\overline{3}", "\\frac13"),
         ("1.1\\overline{6}", "\\frac{7}{6}"),
+        ("0.\\bar{3}", "\\frac13"),
+        ("0.\\dot{3}", "\\frac13"),
+        ("0.(3)", "\\frac13"),
+        ("0.1666...", "\\frac16"),
+        ("0.1212\\ldots", "\\frac{4}{33}"),
     ],
     "mixed numbers": [
         ("2\\frac{1}{2}", "\\frac{5}{2}"),
@@ -73,6 +78,8 @@ EQUAL = {
         ("8\\sqrt{3} \\text { square inches}", "8\\sqrt3"),
         ("\\frac{270}7\\text{ degrees}", "\\frac{270}{7}"),
         ("10\\;\\text{edges}", "10"),
+        ("5\\frac{\\text{m}}{\\text{s}}", "5"),
+        ("5\\cent", "5"),
     ],
     "text": [
         ("\\text{Evelyn}", "Evelyn"),
@@ -83,6 +90,12 @@ EQUAL = {
         ("\\text{4:30 p.m.}", "\\text{4:30 PM}"),
         ("\\text{June 20}", "June 20"),
         ("3:1", "3 : 1"),
+        ("\\text{June }20", "\\text{June 20}"),
+        ("2\\text{ hours }30\\text{ minutes}", "2 \\text{ hours and } 30 \\text{ minutes}"),
+        ("\\textbf{(B)}\\ 12", "\\text{(B)}"),
+        ("\\textbf{(B)}\\ 12", "12"),
+        ("\\overline{AB}", "AB"),
+        ("1,2,\\ldots", "1, 2, \\dots"),
     ],
     "expressions": [
         ("x^2+2x+1", "(x+1)^2"),
@@ -100,6 +113,11 @@ EQUAL = {
         ("\\log_2 8", "3"),
         ("\\sqrt{6.25}", "2.5"),
         ("3^{2007}", "3 \\cdot 3^{2006}"),
+        ("\\sqrt{-1}", "i"),
+        ("\\sqrt{-4}", "2\\mathrm{i}"),
+        ("\\sin 30^\\circ", "\\frac12"),
+        ("\\cot 10^\\circ", "\\tan 80^\\circ"),
+        ("n \\equiv 1 \\pmod{3}", "n\\equiv 1\\pmod 3"),
     ],
     "names": [
         ("x=5", "5"),
@@ -108,6 +126,16 @@ EQUAL = {
         ("x = 5", "n = 5"),
         ("y=2x+3", "2x - y + 3 = 0"),
         ("(x,y) = (1,2)", "(1,2)"),
+        ("AB = 5", "5"),
+        ("f(2) = 5", "5"),
+        ("\\angle A = 45^\\circ", "45"),
+        ("\\cos A = \\frac12", "0.5"),
+        ("x = 2 + 3 = 5", "5"),
+        ("2 + 3 = 5", "5"),
+        ("\\frac36 = \\frac12", "\\frac12"),
+        ("x \\approx 1.41", "1.41"),
+        ("\\sqrt2 \\approx 1.41", "\\sqrt2"),
+        ("\\sqrt2 \\approx 1.41", "1.41"),
     ],
     "intervals": [
         ("[0,1)", "[0, 1)"),
@@ -121,6 +149,16 @@ EQUAL = {
         ("(-\\infty,-8)\\cup (8,\\infty)", "(8,\\infty) \\cup (-\\infty,-8)"),
         ("x < -8 \\text{ or } x > 8", "(-\\infty,-8) \\cup (8,\\infty)"),
         ("\\mathbb{R}", "(-\\infty,\\infty)"),
+        ("\\text{all real numbers}", "\\mathbb{R}"),
+        ("x \\ne 2", "(-\\infty,2) \\cup (2,\\infty)"),
+        ("x <= 2", "(-\\infty,2]"),
+        ("|x| \\le 1", "[-1,1]"),
+        ("|x| > 1", "(-\\infty,-1) \\cup (1,\\infty)"),
+        ("\\{x : x > 3\\}", "(3,\\infty)"),
+        ("\\{x \\in \\mathbb{R} \\mid x > 3\\}", "x > 3"),
+        ("(0,\\text{infinity})", "(0,\\infty)"),
+        ("]0,1]", "(0,1]"),
+        ("[0,1[", "[0,1)"),
     ],
     "sets and multiple answers": [
         ("1,2", "2, 1"),
@@ -143,6 +181,8 @@ EQUAL = {
         ("(1,2)", "\\left( 1, \\frac{4}{2} \\right)"),
         ("(3, \\frac{\\pi}{2})", "(3, 0.5\\pi)"),
         ("\\langle 1,2 \\rangle", "(1,2)"),
+        ("(1,2)", "x = 1, y = 2"),
+        ("(1,2)", "y=2 \\text{ and } x=1"),
         (
             "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}",
             "\\begin{bmatrix}1&2\\\\3&\\frac{8}{2}\\end{bmatrix}",
@@ -162,70 +202,14 @@ EQUAL = {
         ("\\displaystyle\\frac{1}{2}", "0.5"),
         ("\\left(2\\right)", "2"),
     ],
-    "bases": [("2112_6", "2112_{6}"), ("0.0011_{2}", ".0011_2"), ("11_{10}", "11")],
-}
-
-# Each pair differs whichever of the two is the reference.
-DIFFERENT = {
-    "numbers": [
-        ("5", "-5"),
-        ("1000", "100"),
-        ("5", "5.01"),
-        # An exact value is asked for, or a rounded one: the other is not what was asked.
-        ("\\frac43", "1.333"),
-        ("\\sqrt2", "1.41421356"),
-        ("\\pi", "3.14"),
-        ("1e3", "1e4"),
-        ("2\\frac12", "1"),
-        ("30\\%", "0.03"),
-        ("50\\%", "5\\%"),
-        ("0.5", "50"),
+    "bases": [
+        ("2112_6", "2112_{6}"),
+        ("0.0011_{2}", ".0011_2"),
+        ("11_{10}", "11"),
+        ("1,011_2", "1011_2"),
+        ("1011_{\\text{two}}", "1011_2"),
+        ("1011 \\text{ base }2", "1011_2"),
     ],
-    "kinds": [
-        # An open interval or a point is no closed interval.
-        ("(1,2)", "[1,2]"),
-        ("[0,1)", "[0,1]"),
-        ("[0,1)", "(0,1]"),
-        # The order of a point counts, and that of a list does not: they are not the same thing.
-        ("(1,2)", "(2,1)"),
-        ("(1,2)", "1,2"),
-        ("(1,2)", "\\{1,2\\}"),
-        ("(1,2)", "\\begin{pmatrix}1\\\\2\\end{pmatrix}"),
-        ("1,2", "1,2,3"),
-        ("1,2,2", "1,1,2"),
-        ("1,2", "3"),
-        ("x=1, y=2", "x=2, y=1"),
-        ("3", "\\emptyset"),
-        ("x > 3", "x \\ge 3"),
-        ("x > 3", "x < 3"),
-        ("(-\\infty,2)\\cup(3,\\infty)", "(-\\infty,2)\\cup[3,\\infty)"),
-        ("\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "\\begin{pmatrix}1&3\\\\2&4\\end{pmatrix}"),
-        ("\\begin{pmatrix}1\\\\2\\end{pmatrix}", "\\begin{pmatrix}1&2\\end{pmatrix}"),
-    ],
-    "text": [
-        ("\\text{even}", "\\text{odd}"),
-        ("\\text{(C)}", "\\text{(D)}"),
-        ("\\text{east}", "\\text{seat}"),
-        ("east", "seat"),
-        ("\\text{even}", "2"),
-        ("9\\text{ a.m.}", "9\\text{ p.m.}"),
-        ("3:1", "1:3"),
-        ("\\text{A,D}", "A"),
-    ],
-    "expressions": [
-        ("x^2+1", "x^2-1"),
-        ("x+1", "y+1"),
-        ("\\sqrt{2}", "\\sqrt{3}"),
-        ("2\\pi", "2"),
-        ("2+3i", "2-3i"),
-        ("y=2x", "y=3x"),
-        ("y=2x", "x=2y"),
-        ("\\infty", "-\\infty"),
-        ("\\frac{1}{2x}", "\\frac{x}{2}"),
-        ("3^{2007}", "3^{2006}"),
-        ("\\sin x", "\\cos x"),
-    ],
-    "bases": [("11_2", "11_3"), ("2112_6", "2113_6"), ("11_2", "12")],
 }
 
 
@@ -236,26 +220,3 @@ DIFFERENT = {
 def test_what_means_the_same_is_the_same_both_ways(one: str, other: str) -> None:
     assert is_same(one, other)
     assert is_same(other, one)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [pytest.param(*pair, id=f"{shape}: {pair}") for shape, pairs in DIFFERENT.items() for pair in pairs],
-)
-def test_what_means_something_else_differs_both_ways(one: str, other: str) -> None:
-    assert is_same(one, other) is False
-    assert is_same(other, one) is False
-
-
-@pytest.mark.parametrize(
-    ("reference", "answer", "verdict"),
-    [
-        # The reference says which base is asked for, so an answer may leave it out; but three is not 11_2.
-        ("11_2", "11", "same"),
-        ("11", "11_2", "different"),
-        ("3", "11_2", "different"),
-        ("11_2", "3", "different"),
-    ],
-)
-def test_a_base_may_be_left_out_but_not_made_up(reference: str, answer: str, verdict: str) -> None:
-    assert is_same(reference, answer) is (verdict == "same")

@@ -38,6 +38,32 @@ def graded(completion: str, reference: object, finish_reason: str = "stop") -> V
         ("**The answer is**: $18$", "18"),
         ("the answer is 3, no, THE  ANSWER\nIS $1,080.50 per day", "1080.5"),
         ("the answer is 3 #### 4", "4"),
+        # What is said last counts.
+        ("#### 3\nWait, that is wrong. The answer is 4.", "4"),
+        ("#### 4. The answer is obvious.", "4"),
+        ("The correct answer is 4", "4"),
+        ("The answer is:\n\n**18**", "18"),
+        ("The answer is:\n\\[\n18\n\\]", "18"),
+        ("The answer is:\n$$\n18\n$$", "18"),
+        # Arithmetic that leads to an answer is none of it.
+        ("The answer is 20 - 5 = 15 apples.", "15"),
+        ("#### 5 apples + 13 apples = 18 apples", "18"),
+        ("#### 20-5=<<20-5=15>>15", "15"),
+        ("The answer is $9 \\times 2 = 18$", "18"),
+        ("#### 9 plus 9 equals 18", "18"),
+        ("#### 3\u00b2 = 9", "9"),
+        ("\\boxed{2+12=14}", "14"),
+        ("\\boxed{14\\text{ cm}^2}", "14"),
+        ("#### 18 = 9*2", "18"),
+        ("#### 3 hours = 180 minutes", "3"),
+        ("The answer is 15 because 3*6 = 18", "15"),
+        ("The answer is 15 (3*5 = 15)", "15"),
+        ("#### 18 apples - 3 for each", "18"),
+        ("#### 50% of 36 = 18", "18"),
+        ("#### 18 of 20", "18"),
+        ("The answer is:\n- 18 apples", "18"),
+        ("#### Profit - 18", "18"),
+        ("#### Rs.500", "500"),
         ("the answer is 3 ####", "3"),
         ("the answer is 3 #### none\n9", "3"),
         ("#### 5\n####", "5"),
@@ -87,6 +113,21 @@ def test_the_answer_is_the_number_behind_the_last_mark(text: str, number: str) -
         ("1{,}080", "1080"),
         ("1\\,080", "1080"),
         ("1\u202f080", "1080"),
+        ("1 080", "1080"),
+        ("12 345 678.5", "12345678.5"),
+        ("1'080", "1080"),
+        ("1.234.080", "1234080"),
+        ("1.234,50", "1234.5"),
+        ("3,5", "3.5"),
+        ("0,125", "0.125"),
+        ("1,00,000", "100000"),
+        ("1.080", "1.08"),
+        ("1 and 1/2", "1.5"),
+        ("\u215a", "5/6"),
+        ("7\u00d710\u2074", "70000"),
+        ("minus 5", "-5"),
+        ("negative 5", "-5"),
+        ("- 5", "-5"),
         ("\uff11\uff18", "18"),
         ("\u202e18\u202c", "18"),
         ("1\u200b8", "18"),
@@ -101,7 +142,11 @@ def test_a_number_is_read_however_it_is_written(written: str, number: str) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["#### none", "the answer is unknown", "#### 5/0", "#### 1e400", "\\boxed{x}", "\\boxed{x^2+2x}"]
+    "text",
+    [
+        *("#### 2*4", "#### 18-20", "#### 6:30", "#### 10^4", "#### 2:1"),
+        *("#### none", "the answer is unknown", "#### 5/0", "#### 1e400", "\\boxed{x}", "\\boxed{x^2+2x}"),
+    ],
 )
 def test_an_answer_that_is_no_number_is_unparsable(text: str) -> None:
     assert gsm8k.grade(text, ONE, "stop") == Verdict(None, "unparsable")
@@ -121,6 +166,10 @@ def test_without_a_mark_there_is_no_answer(text: str) -> None:
         ("9 (apples)", 9),
         ("$1,200", 1200),
         ("-3", -3),
+        ("x = 18", 18),
+        ("**18**", 18),
+        ("\\(18\\)", 18),
+        ("2 million dollars", 2_000_000),
         ("1e+16", 10**16),
         ("Janet has 5 apples, so 5", None),
         ("5 apples and 3 pears", None),
@@ -134,32 +183,6 @@ def test_without_a_mark_there_is_no_answer(text: str) -> None:
 def test_a_reference_is_a_solution_or_a_bare_answer(reference: str, number: int | None) -> None:
     found = gsm8k.reference(reference)
     assert (None if found is None else found.value) == number
-
-
-@pytest.mark.parametrize(
-    ("completion", "reference", "reason"),
-    [
-        ("#### 18.00001", "18", "correct"),
-        ("#### 18.01", "18", "wrong"),
-        ("#### 1000001", "1000000", "wrong"),
-        ("#### 33.33", "100/3", "correct"),
-        ("#### 33.3", "100/3", "wrong"),
-        ("#### 1/3", "1/3", "correct"),
-        ("#### 0.33", "1/3", "wrong"),
-        ("#### 0", "2.0107e-06", "wrong"),
-        ("#### 0.0000020107", "2.0107e-06", "correct"),
-        ("#### 14053029.67", "14053029.666666666", "correct"),
-        ("#### 14053030", "14053029.666666666", "wrong"),
-        ("#### 55938720", "55938720.00000001", "correct"),
-        ("#### -18", "18", "wrong"),
-        ("#### 1800", "18", "wrong"),
-        ("nothing", "18", "no answer"),
-    ],
-)
-def test_integers_are_met_exactly_and_fractions_up_to_rounding(
-    completion: str, reference: str, reason: str
-) -> None:
-    assert graded(completion, reference).reason == reason
 
 
 def test_an_answer_that_was_cut_off_is_told_from_one_never_given() -> None:
@@ -208,6 +231,10 @@ def test_no_text_breaks_the_rule(text: str) -> None:
             "\0",
             "e",
             ".",
+            "1=",
+            "<<",
+            "1'000",
+            "minus ",
         ),
         *("\\boxed{", "{", "}", "\\", "1 ", "1 1/", "\u202e", "<b>", "\\frac{1", "0.\\overline{", "1\u202f"),
     ],

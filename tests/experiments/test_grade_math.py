@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from experiments.grading import math
 from experiments.grading.equality import same
 from experiments.grading.estimate import apart
-from experiments.grading.values import Leaf, Value, read
+from experiments.grading.parts import Leaf, Value
+from experiments.grading.values import read
 from experiments.grading.verdict import REASONS, Verdict
 
 FIVE = math.Reference("5", Leaf("5", Fraction(5)))
@@ -39,7 +40,10 @@ def known(answer: str) -> Value:
         # Loops that are cut off in the midst of a box have answered before.
         ("\\boxed{5} \\boxed{5} \\boxed{", "5"),
         ("The answer is: $\\frac12$.", "\\frac12"),
-        ("The final answer is \\(7\\)", "\\(7\\)"),
+        ("The final answer is \\(7\\)", "7"),
+        ("The answer is:\n\\[\n\\frac12\n\\]", "\\frac12"),
+        ("The answer is 12. I hope it is right.", "12"),
+        ("#### 12\nNo, the answer is 14, because 7 + 7 = 14.", "14"),
         ("the answer is 4, so \\boxed{5}", "5"),
         ("x\n#### 12", "12"),
     ],
@@ -84,6 +88,7 @@ def test_each_completion_has_one_reason(completion: str, finish_reason: str, rea
         "(1,2]",
         "x^2+1",
         "\\begin{pmatrix}1\\\\2\\end{pmatrix}",
+        "\\begin{pmatrix}\n1\\\\\n2\n\\end{pmatrix}",
     ],
 )
 def test_bare_latex_is_a_reference(bare: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from tests.experiments.training import TRAIN, checkpoint_spec, quiet, write_pool
 pytestmark = pytest.mark.slow
 
 TWO = {"ranks": 2}
+N_STEPS = 150
 # By rounding: sums of float32 in another order.
 CLOSE = {"rtol": 1e-3, "atol": 2e-5}
 
@@ -94,7 +94,7 @@ LORA = {"rank": 4, "alpha": 8, "dropout": 0.2, "targets": "all-linear"}
 
 @pytest.fixture
 def with_dropout(tmp_path: Path) -> tuple[dict[str, Path], dict[str, Any]]:
-    """A model of the hub with adapters whose dropout every rank draws for itself, and 50 steps for it."""
+    """A model of the hub with adapters whose dropout every rank draws for itself, and steps for it."""
     rows = [Row(str(n), "numbers", 0, f"{n} + {n} = ?", f"{'1 ' * (n % 5)}so {2 * n}") for n in range(12)]
     pool = write_pool(tmp_path / "pool", rows)
     known = pretrained.inspect(model_spec(write_model(tmp_path / "qwen2", "qwen2")))
@@ -102,7 +102,7 @@ def with_dropout(tmp_path: Path) -> tuple[dict[str, Path], dict[str, Any]]:
     base.mkdir()
     pretrained.link(known["folder"], known["digest"], base, quiet)
     recipe = {**TRAIN, "embedding_rate_factor": 1.0, "rehearsal": 0, "lora": LORA}
-    recipe["budget"] = {"unit": "steps", "value": 50.0}
+    recipe["budget"] = {"unit": "steps", "value": float(N_STEPS)}
     subset = {"n": 12, "unit": "examples", "order": "breadth", "seed": 0}
     spec = {
         "version": 1, "train": recipe, "train_seed": 0, "subset": subset, "prompt": "Q: {query} A:",
@@ -111,50 +111,62 @@ def with_dropout(tmp_path: Path) -> tuple[dict[str, Path], dict[str, Any]]:
     return {"base": base, "pool": pool}, spec
 
 
-def test_two_ranks_that_are_killed_go_on_to_the_same_bytes(
-    server: Server, with_dropout: tuple[dict[str, Path], dict[str, Any]], tmp_path: Path
-) -> None:
-    inputs, spec = with_dropout
-    make(server, inputs, spec, tmp_path / "whole", compute=TWO)
-    folders = {role: str(path) for role, path in inputs.items()}
-    into = tmp_path / "killed"
-    into.mkdir()
-    with serving() as victim:
-        victim.make("checkpoint", spec, into, inputs=folders, compute=TWO, save_every=0.01)
-        _wait_for(lambda: any(Path(f"{into}.state").glob("*.json")))
-        ranks = followers(victim)
-        victim.process.send_signal(signal.SIGKILL)
-        _, alive = psutil.wait_procs(ranks, timeout=30)
-        assert not alive  # who loses rank 0 ends by itself
-    steps = sorted(int(path.stem) for path in Path(f"{into}.state").glob("*.json"))
-    assert 0 < steps[-1] < 50
-    shutil.copytree(f"{into}.state", tmp_path / "fewer.state")
-    make(server, inputs, spec, into, compute=TWO)
-    name = "adapter_model.safetensors"
-    assert (into / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    # Fewer of them go on from there too, and say that it is not the same.
-    (tmp_path / "fewer").mkdir()
-    server.make("checkpoint", spec, tmp_path / "fewer", inputs=folders)
-    assert server.receive()["note"].endswith("with 1 ranks after 2: last bits may differ")
-    assert server.answer()["result"]["n_steps"] == 50
+SRUN = """#!/bin/sh
+echo "$@" >> "$SRUN_CALLS"
+while case "$1" in --*) true;; *) false;; esac; do shift; done
+exec "$@"
+"""
 
 
-def test_a_rank_that_dies_fails_the_training_in_words(
-    with_dropout: tuple[dict[str, Path], dict[str, Any]], tmp_path: Path
+@pytest.fixture
+def two_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Slurm's commands as a job of two nodes sees them, both of which are here; the file of srun's calls."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, script in (("srun", SRUN), ("scontrol", "#!/bin/sh\necho one two | tr ' ' '\\n'\n")):
+        (commands / name).write_text(script)
+        (commands / name).chmod(0o755)
+    calls = tmp_path / "calls"
+    job = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "one,two", "SLURMD_NODENAME": "two"}
+    for name, value in {**job, "SRUN_CALLS": str(calls)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    return calls
+
+
+def test_a_training_whose_rank_died_says_so_and_goes_on_to_the_same_bytes(
+    server: Server, with_dropout: tuple[dict[str, Path], dict[str, Any]], tmp_path: Path, two_nodes: Path
 ) -> None:
     inputs, spec = with_dropout
-    spec["train"]["budget"]["value"] = 100_000.0
+    into, state = tmp_path / "killed", tmp_path / "killed.state"
     with serving() as stage:
+        refused = make(stage, inputs, spec, into, compute={"ranks": 3})["refused"]
+        assert "cannot be dealt out evenly to 2 nodes" in refused
         folders = {role: str(path) for role, path in inputs.items()}
-        (tmp_path / "made").mkdir()
-        stage.make("checkpoint", spec, tmp_path / "made", inputs=folders, compute=TWO, save_every=0.01)
-        _wait_for(lambda: any((tmp_path / "made.state").glob("*.json")))
+        stage.make("checkpoint", spec, into, inputs=folders, compute=TWO, save_every=0.01)
+        _wait_for(lambda: any(state.glob("*.json")))
         (follower,) = followers(stage)
-        os.kill(follower.pid, signal.SIGKILL)
+        follower.kill()
         failed = stage.answer()["failed"]
         assert failed["message"].startswith("rank 1 of the training: it was killed by signal 9")
         assert failed["cause"] == "killed"
-        assert stage.process.wait(timeout=30) == 1
+        assert stage.process.wait(timeout=60) == 1
+    (call,) = two_nodes.read_text().splitlines()
+    assert "--overlap" in call
+    assert "--nodelist=one" in call
+    assert 0 < max(int(path.stem) for path in state.glob("*.json")) < N_STEPS
+    shutil.copytree(state, tmp_path / "fewer.state")
+    name = "adapter_model.safetensors"
+    for folder in (tmp_path / "whole", into):
+        assert make(server, inputs, spec, folder, compute=TWO)["result"]["n_steps"] == N_STEPS
+    assert (into / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    # Fewer ranks go on too, and say that it is not the same.
+    left = followers(server)
+    (tmp_path / "fewer").mkdir()
+    server.make("checkpoint", spec, tmp_path / "fewer", inputs=folders)
+    assert server.receive()["note"].endswith("with 1 ranks after 2: last bits may differ")
+    assert server.answer()["result"]["n_steps"] == N_STEPS
+    assert not psutil.wait_procs(left, timeout=60)[1]
 
 
 def test_ranks_share_what_memory_allows_each_of_them() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from experiments import shards
 from experiments.generate import Generation
 from experiments.inference.held import Held
 from experiments.resume import Paused, Resumption
@@ -64,6 +65,18 @@ def test_a_death_loses_no_more_than_the_shard_in_hand(inputs: dict[str, Path], t
     looks = AfterLooks(100)
     answer(inputs["base"], tmp_path / "made", Resumption(state, 0.0, looks))
     assert 100 - looks.left == N_BATCHES - 2 * 2
+
+
+def test_a_shard_is_saved_when_it_is_full_however_long_that_took(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "LARGEST", 300)
+    state = tmp_path / "state"
+    with pytest.raises(Died):  # over its third batch, when the first two, of 150, were saved together
+        answer(inputs["base"], tmp_path / "one", Resumption(state, 3600.0, DeathAfterLooks(2)))
+    looks = AfterLooks(100)
+    answer(inputs["base"], tmp_path / "made", Resumption(state, 3600.0, looks))
+    assert 100 - looks.left == N_BATCHES - 2
 
 
 def test_a_damaged_shard_is_answered_again(

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from experiments import tables
 from experiments.sources import inspect, read, read_hashed
 from orchestrator.refusal import Refused
 from orchestrator.specs import SymbolicSource, TableSource, World
@@ -77,6 +78,25 @@ def test_the_digest_is_that_of_the_content_wherever_it_lies(tmp_path: Path) -> N
         inspect(table(tmp_path / "hub", config="socratic"), None),
     ]
     assert len({one["digest"] for one in [*found, *other]}) == 4
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("stretch", [1, 2])
+def test_a_table_is_the_same_however_little_of_it_is_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stretch: int
+) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS))
+    files = [jsonl(tmp_path / "rows.jsonl"), tmp_path / "rows.parquet", tmp_path / "rows.json"]
+    places = [*map(table, files), table(hub_folder(tmp_path / "hub"), config="main")]
+    expected = [read(TableSource.model_validate(place)) for place in places]
+    monkeypatch.setattr(tables, "ROWS", stretch)
+    for place, whole in zip(places, expected, strict=True):
+        assert read(TableSource.model_validate(place)) == whole
+    with pytest.raises(Refused, match=r"row 3 of .* has nothing in column 'answer'"):
+        broken = pa.Table.from_pylist([*ROWS[:2], {"question": "q", "answer": None}])
+        pq.write_table(broken, tmp_path / "rows.parquet")
+        inspect(places[1], None)
 
 
 @pytest.mark.usefixtures("offline")

@@ -186,3 +186,27 @@ def test_what_is_no_plan_is_refused(tmp_path: Path) -> None:
         refused = ran(tmp_path / name, tmp_path)
         assert refused.returncode == 2
         assert f"{name} is no plan" in refused.stderr
+
+
+def test_a_checkpoint_that_saw_a_held_out_source_is_a_problem(study: Study) -> None:
+    plan = json.loads(study.plan.read_text())
+    for artifact in plan["artifacts"].values():
+        if artifact["kind"] == "pool":
+            artifact["spec"]["validation"] = {"count": 6, "seed": 0}
+    problems = verify(plan, study.outputs / "artifacts").problems
+    assert any("numbers at amount 16" in one and "6 sources that data.validation" in one for one in problems)
+
+
+def test_what_a_tombstone_names_is_not_missing_and_nothing_else_is_forgiven(study: Study) -> None:
+    subset = study.payload("checkpoint", "subset.parquet", 8)
+    manifest = json.loads((subset.parent / "manifest.json").read_text())
+    manifest["files"]["model.safetensors"] = {"sha256": "f" * 64, "bytes": 1}
+    (subset.parent / "manifest.json").write_text(json.dumps(manifest))
+    assert len(study.findings().problems) == 1
+    stone = {"files": {"model.safetensors": manifest["files"]["model.safetensors"]}}
+    (subset.parent / "tombstone.json").write_text(json.dumps(stone))
+    found = study.findings()
+    assert (found.problems, found.n_evicted) == ((), 1)
+    stone["files"]["model.safetensors"] = {"sha256": "e" * 64, "bytes": 1}
+    (subset.parent / "tombstone.json").write_text(json.dumps(stone))
+    assert "names another model.safetensors" in study.findings().problems[0]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from orchestrator.artifacts import Store
+from orchestrator.artifacts import EVICTABLE, Store
 from orchestrator.identity import Artifact, Kind, digest, key_of
 from orchestrator.ledger import Ledger
 from orchestrator.planfile import write_plan
@@ -19,9 +19,14 @@ AMOUNTS = (4, 8, 16)
 
 
 def a_study(
-    name: str, keep: Keep = "all", tests: Iterable[str] = ("test",), amounts: Iterable[int] = AMOUNTS
+    name: str,
+    keep: Keep = "all",
+    tests: Iterable[str] = ("test",),
+    amounts: Iterable[int] = AMOUNTS,
+    *,
+    trunks: bool = False,
 ) -> dict[str, Any]:
-    """The document of a plan: one chain, every checkpoint asked every test."""
+    """The document of a plan: one chain, every checkpoint asked every test; it may grow from trunks."""
     artifacts: dict[str, Any] = {}
 
     def add(kind: Kind, spec: dict[str, Any], label: str, **inputs: str) -> str:
@@ -30,9 +35,13 @@ def a_study(
         return key
 
     pool, base = add("pool", {"rows": 16}, "pool"), add("base", {"layers": 1}, "base")
-    cells = []
+    cells, before = [], dict[str, str]()
     for amount in amounts:
-        checkpoint = add("checkpoint", {"n": amount}, f"queries {amount}", base=base, pool=pool)
+        if trunks:
+            before = {
+                "trunk": add("trunk", {"n": amount}, f"queries {amount}", base=base, pool=pool, **before)
+            }
+        checkpoint = add("checkpoint", {"n": amount}, f"queries {amount}", base=base, pool=pool, **before)
         asked = {
             test: add("completions", {"test": test}, f"queries {amount} on {test}", weights=checkpoint)
             for test in tests
@@ -68,7 +77,7 @@ def made(outputs: Path, document: dict[str, Any], *kinds: Kind) -> dict[str, Any
 def publish(store: Store, artifact: Artifact, weights: str = "w" * 100) -> bool:
     """Complete an artifact; a checkpoint has weights and a table."""
     into = store.start(artifact)
-    if artifact.kind == "checkpoint":
+    if artifact.kind in EVICTABLE:
         (into / WEIGHTS).write_text(weights)
         (into / "subset.parquet").write_text("rows")
     else:

@@ -120,6 +120,20 @@ def test_an_evicted_checkpoint_is_complete_for_its_records_and_absent_for_new_on
     assert all(states[key] == State.WAITING for key in missing if key != again)
 
 
+def test_trunks_go_too_and_grow_again_from_the_beginning_for_a_larger_amount(tmp_path: Path) -> None:
+    study, ledger = (
+        planned(tmp_path, a_study("one", "none", amounts=(4, 8), trunks=True)),
+        Ledger.at(tmp_path),
+    )
+    made(tmp_path, study)
+    assert len(sweeper(tmp_path, study).sweep().keys) == 4
+    assert set(ledger.states(artifacts_of(study)).values()) == {State.COMPLETE}
+    more = artifacts_of(a_study("one", "none", trunks=True))
+    missing = wanted(more, ledger.complete(more)).values()
+    labels = sorted((one.kind, one.label) for one in missing if one.kind in ("trunk", "checkpoint"))
+    assert labels == [("checkpoint", "queries 16"), *(("trunk", f"queries {n}") for n in (16, 4, 8))]
+
+
 def test_a_worker_makes_evicted_weights_anew_before_what_needs_them(tmp_path: Path) -> None:
     study, ledger = finished(tmp_path, keep="none"), Ledger.at(tmp_path)
     sweeper(tmp_path, study).sweep()

@@ -50,6 +50,13 @@ def test_axes_that_move_together_are_paired():
     ]
 
 
+def test_a_value_may_come_again_beside_another_that_moves_with_it():
+    sweep = Sweep({"amount": [1, 2, 4], "rate": [7, 7, 5]}, zip=[["amount", "rate"]])
+    assert [tuple(point.values()) for point in expand(sweep, {}).points] == [(1, 7), (2, 7), (4, 5)]
+    with pytest.raises(Refused, match="axis 'rate' has the value 7 twice"):
+        expand(sweep, {"rate": [7, 7, 5]})
+
+
 def test_one_of_two_paired_axes_given_anew_makes_a_product_and_a_note():
     sweep = Sweep({"amount": [1, 2], "steps": [10, 20]}, zip=[["amount", "steps"]])
     expansion = expand(sweep, {"amount": [1, 2, 3]})

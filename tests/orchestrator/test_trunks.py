@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import check, compose, packing, trunks
+from orchestrator import check, compose, packing, study, trunks
 from orchestrator.cell import Cell
 from orchestrator.identity import Artifact, digest, key_of
 from orchestrator.refusal import Refused
@@ -119,3 +119,18 @@ def test_what_has_no_trunk_is_refused_with_the_reason(override: str, sentence: s
     trunks.refuse(cell(), 64)
     with pytest.raises(Refused, match=sentence):
         trunks.refuse(cell(override), 64)
+
+
+def test_a_cell_is_made_from_all_the_trunks_before_its_own() -> None:
+    artifacts = grown(*map(a_checkpoint, (16, 32, 64)))
+    middle = a_checkpoint(32).key
+    answers = Artifact("completions", "answers", {}, {"weights": middle})
+    record = Artifact("record", "record", {}, {"completions": "answers"})
+    cell = {"artifacts": {"record": {"test": "record"}}}
+    made_from = study.makings(cell, {**artifacts, "answers": answers, "record": record})
+    assert sorted((made.kind, made.label) for made in made_from if made.kind in ("trunk", "checkpoint")) == [
+        ("checkpoint", "of 32"),
+        ("trunk", "of 16"),
+        ("trunk", "of 32"),
+    ]
+    assert made_from[-1] is record
