@@ -27,14 +27,13 @@ from orchestrator.refusal import Refused
 from orchestrator.specs import (
     AnnotatedStrategy,
     LlmStrategy,
-    RejectionStrategy,
     SeedStrategy,
     Server,
-    Single,
     SymbolicSource,
     SymbolicStrategy,
     TableStrategy,
 )
+from orchestrator.strategies import RejectionStrategy, Single
 
 _STRATEGY: TypeAdapter[Single] = TypeAdapter(Single)
 

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from experiments.offers import Candidate
 from experiments.sieve import spelling
-from orchestrator.specs import LlmStrategy, Strategy
+from orchestrator.specs import LlmStrategy
+from orchestrator.strategies import Strategy
 
 NAME, PROVENANCE = "pool.parquet", "provenance.parquet"
 SCHEMA = pa.schema(
