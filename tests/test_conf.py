@@ -51,13 +51,16 @@ def test_every_choice_makes_a_cell(group, name):
     both = all((CONF / other / f"{name}.yaml").exists() for other in ("data", "evaluate"))
     # A benchmark and the data of the same name belong together.
     partner = [f"data={name}", f"evaluate=[{name}]", "strategy=seed"] if both else []
+    if name == "validation":
+        partner = ["data.validation={share: 0.1}"]
     [([cell], settings), _] = composed("study=toy", "amount=8", f"{group}={value}", *partner)
     if group in ("cluster", "analysis"):
         assert settings.model_dump()[group]
     elif group == "evaluate":
         assert list(cell.evaluate.benchmarks) == [name]
     elif group in ("data", "strategy", "model"):
-        assert getattr(cell, group).name == name
+        # A set that exists has a file for the problems of each data set.
+        assert name in (called := getattr(cell, group).name, f"{called}_gsm8k", f"{called}_math")
 
 
 @pytest.mark.slow

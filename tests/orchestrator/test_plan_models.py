@@ -11,6 +11,7 @@ from orchestrator import check, compose
 from orchestrator.artifacts import Store
 from orchestrator.estimate import estimate
 from orchestrator.facts import Facts
+from orchestrator.pace import declared
 from orchestrator.plan import Plan, Planner
 from orchestrator.price import bill
 from orchestrator.refusal import Refused
@@ -65,7 +66,9 @@ def planned(oracle: StageProcess, place: Path, *overrides: str) -> tuple[Plan, d
     def task(grid: compose.Grid) -> int:
         store, settings = Store(place / "outputs"), check.settings(grid.settings)
         plan = Planner(Facts(oracle), store).plan(check.cells(grid.points))
-        found.extend([plan, estimate(plan.artifacts, store, oracle, settings.cluster), settings.cluster])
+        pace = declared(settings.cluster.flops_per_second)
+        costs = estimate(plan.artifacts, store, oracle, settings.cluster, pace)
+        found.extend([plan, costs, settings.cluster])
         return 0
 
     assert compose.run(arguments, task) == 0
