@@ -79,7 +79,8 @@ def values_by_line(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
 
 def text_of(values: Mapping[str, Any], name: str, place: str) -> str:
     """The value of that name as text. Raises Refused where it is missing or neither text nor a number."""
-    _check_columns(list(values), [name], place)
+    if name not in values:
+        _check_columns(list(values), [name], place)
     return _text(values[name], name, place)
 
 
@@ -227,7 +228,8 @@ def _text(value: Any, column: str, place: str) -> str:
         found = "nothing" if value is None else type(value).__name__
         raise Refused(f"{place} has {found} in column '{column}'; text or a number belongs there")
     try:
-        value.encode()
+        if not value.isascii():
+            value.encode()
     except UnicodeEncodeError as error:
         raise Refused(f"{place} has half a character in column '{column}' ({error.reason})") from error
     return value

@@ -81,11 +81,13 @@ def whole(text: str) -> Fraction | None:
     return _value(text)
 
 
-@lru_cache(maxsize=100_000)
 def number_text(value: Fraction) -> str:
     """Plain digits: '1080', '-0.5', and '1/3' where decimals do not end."""
-    if value.denominator == 1:
-        return str(value.numerator)
+    return str(value.numerator) if value.denominator == 1 else _broken_text(value)
+
+
+@lru_cache(maxsize=100_000)
+def _broken_text(value: Fraction) -> str:
     rest = value.denominator
     for prime in (2, 5):
         while rest % prime == 0:
