@@ -179,19 +179,28 @@ def _forecast(choice: Choice, fitted: Fit, amounts: Floats, *, given: bool) -> l
     forecasts = choice.at(amounts)
     if not given and choice.growth is not None:
         return forecasts
-    return [_hull(one, other) for one, other in zip(forecasts, fitted.at(amounts), strict=True)]
+    hulls = [
+        _hull(one, other, choice.metric.range)
+        for one, other in zip(forecasts, fitted.at(amounts), strict=True)
+    ]
+    if given or len(choice.means.amounts) > 1:
+        return hulls
+    # Runs of one amount say how sure that amount's value is, and nothing of any other.
+    at_it = (amounts == choice.means.amounts[0]).tolist()
+    return [hull if here else one for hull, one, here in zip(hulls, forecasts, at_it, strict=True)]
 
 
-def _hull(forecast_: Estimate, fitted: Estimate) -> Estimate:
-    """The forecast's estimate with the wider of both ends."""
+def _hull(forecast_: Estimate, fitted: Estimate, within: tuple[float, float]) -> Estimate:
+    """The forecast's estimate with the wider of both ends, as far as the metric goes."""
     lows = [one.low for one in (forecast_, fitted) if one.low is not None]
     highs = [one.high for one in (forecast_, fitted) if one.high is not None]
     if not lows or forecast_.estimate is None:
         return forecast_
+    least, most = within
     return replace(
         forecast_,
-        low=min(*lows, forecast_.estimate),
-        high=max(*highs, forecast_.estimate),
+        low=max(min(*lows, forecast_.estimate), least),
+        high=min(max(*highs, forecast_.estimate), most),
         level=fitted.level,
     )
 
@@ -209,8 +218,15 @@ def _choice_notes(choice: Choice, law: AnyLaw | None) -> list[str]:
         return []
     if choice.holdout_error is None:
         few = len(choice.means.amounts)
+        if choice.rivals:
+            return [
+                f"{choice.candidate.law.id} alone meets all the runs: it is chosen for that, as {few} amounts"
+                " are too few to hold some out for it"
+            ]
+        halfway = "; forecasts are halfway between it and the last value" if few > 1 else ""
         return [
             f"{counted(few, 'amount')}: none can be held out, so the law is chosen by its simplicity alone"
+            f"{halfway}"
         ]
     names = {choice.tried[place].candidate.law.id: None for place in choice.rivals}
     others = [name for name in names if name != choice.candidate.law.id]

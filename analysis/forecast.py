@@ -6,6 +6,7 @@ interval holds their disagreement, the growth of held-out errors with distance, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class Choice:
         return np.stack([forecast(one, amounts[None], self.metric, smallest)[0] for one in self.tried])
 
     def at(self, amounts: Floats) -> list[Estimate]:
-        """The forecast at each amount, with an interval for 95 %; without held-out errors there is none."""
+        """The forecast at each amount, with an interval for 95 % where anything tells how sure it is."""
         values = self.values(amounts)
         if self.metric.log_scale:
             values = np.log(values)
@@ -80,13 +81,28 @@ class Choice:
         ]
 
     def _margins(self, amounts: Floats, between: Floats) -> Floats:
-        if self.growth is None:
-            return np.full(len(amounts), np.nan)
         ahead = np.maximum(np.log2(amounts) - self.means.x[-1], 0)
-        noise = self.means.noise**2 / float(self.means.counts.mean())
+        noise = self.run_variance / float(self.means.counts.mean())
         quantile = t_quantile(float(max(self.n_errors, FEWEST_ERRORS)))
-        margins: Floats = quantile * np.sqrt(between + (self.growth * ahead) ** 2 + noise)
-        return margins
+        margins: Floats = quantile * np.sqrt(between + ((self.growth or 0.0) * ahead) ** 2 + noise)
+        if self.growth is not None:
+            return margins
+        # Candidates that agree and runs that do not repeat show nothing; nor does one amount of any other.
+        shown = (margins > 0) & ((len(self.means.amounts) > 1) | (amounts == self.means.amounts[0]))
+        return np.where(shown, margins, np.nan)
+
+    @cached_property
+    def run_variance(self) -> float:
+        """Of single runs: from replicates; where they are fewer than amounts, about the laws, by weight."""
+        means, n = self.means, float(self.means.counts.sum())
+        freedom = np.array([n - one.candidate.law.n_free if describes(one) else 0.0 for one in self.tried])
+        shares = np.where(freedom > 0, self.within, 0.0)
+        if n >= 2 * len(means.counts) or not shares.any():
+            return means.noise**2
+        fitted = self.values(means.amounts)
+        residuals = (np.log(fitted) if self.metric.log_scale else fitted) - means.targets
+        sums = (means.counts * residuals**2).sum(axis=1) + means.within
+        return float(shares @ (sums / np.maximum(freedom, 1)) / shares.sum())
 
 
 def choose(groups: Sequence[Averages], metric: Metric, law: AnyLaw | None = None) -> list[Choice | None]:
@@ -133,10 +149,11 @@ def _choice(
     noise = means.noise / np.sqrt(float(means.counts.mean()))
     believed = _believed(tried, score, means)
     weights = _weights(tried, believed, noise, takeoff)
-    describing = np.where([_describes(one) for one in tried], believed, np.inf)
+    describing = np.where([describes(one) for one in tried], believed, np.inf)
     held_out = pairs(len(means.amounts))
     ahead = horizons(means.x[None], held_out)[0]
-    growth, n_errors = _growth(tried, weights, np.array([one.weight for one in held_out]), ahead)
+    counted = np.array([one.weight for one in held_out])
+    growth, n_errors = _growth(tried, weights, counted, ahead, _half_step(means))
     rivals = _rivals(believed, len(held_out), noise)
     return Choice(
         metric=metric,
@@ -144,7 +161,7 @@ def _choice(
         tried=tried,
         scores=score,
         weights=weights,
-        within=_weights(tried, describing, noise, takeoff) if np.isfinite(describing).any() else weights,
+        within=_within(tried, describing, noise, takeoff),
         chosen=_simplest(tried, believed, rivals),
         rivals=rivals,
         growth=growth,
@@ -152,7 +169,7 @@ def _choice(
     )
 
 
-def _describes(trial: Trial) -> bool:
+def describes(trial: Trial) -> bool:
     """Whether a candidate follows all the amounts: a window says nothing of those before it."""
     return trial.candidate.window == 0 and trial.candidate.law.n_free > 1
 
@@ -170,18 +187,27 @@ def _believed(tried: Sequence[Trial], score: Floats, means: Averages) -> Floats:
 def _weights(tried: Sequence[Trial], score: Floats, noise: float, takeoff: Floats) -> Floats:
     """Trust over mean squared error; errors below the best one and below noise are not told apart.
 
-    Where nothing could be held out, the simplest law that has a slope forecasts alone.
+    Where nothing could be held out, half is the simplest law that has a slope, half the last value.
     """
     trust = np.array([one.candidate.trust for one in tried]) / np.clip(takeoff, 1, MOST_TAKEOFF) ** 2
     known = np.isfinite(score)
     if not known.any():
-        alone: Floats = np.eye(len(tried))[_default(tried)]
-        return alone
+        carried = [place for place, one in enumerate(tried) if one.candidate.window == 1]
+        halves: Floats = np.eye(len(tried))[[_default(tried), *carried]].mean(axis=0)
+        return halves
     floor = score[known].min() ** 2 + noise**2
     squares = np.where(known, score, np.inf) ** 2 + floor
     raw = np.where(squares == 0, trust, 0.0) if floor == 0 else np.where(known, trust / squares, 0.0)
     weights: Floats = raw / raw.sum()
     return weights
+
+
+def _within(tried: Sequence[Trial], score: Floats, noise: float, takeoff: Floats) -> Floats:
+    """The same up to the largest amount, with the errors of what describes all the amounts."""
+    if np.isfinite(score).any():
+        return _weights(tried, score, noise, takeoff)
+    alone: Floats = np.eye(len(tried))[_default(tried)]
+    return alone
 
 
 def _default(tried: Sequence[Trial]) -> int:
@@ -195,9 +221,12 @@ def _default(tried: Sequence[Trial]) -> int:
 
 
 def _growth(
-    tried: Sequence[Trial], weights: Floats, counted: Floats, ahead: Floats
+    tried: Sequence[Trial], weights: Floats, counted: Floats, ahead: Floats, least: float
 ) -> tuple[float | None, int]:
-    """Root mean square of the forecast's held-out errors per doubling ahead, and how many there are."""
+    """Root mean square of the forecast's held-out errors per doubling ahead, and how many there are.
+
+    A single error may be small by luck: then it is `least` or more.
+    """
     errors = np.concatenate([one.errors for one in tried])
     shares = np.where(np.isfinite(errors), weights[:, None], 0.0)
     totals = shares.sum(axis=0)
@@ -206,8 +235,16 @@ def _growth(
         return None, 0
     stacked = (shares * np.nan_to_num(errors))[:, known].sum(axis=0) / totals[known]
     per_doubling = (stacked / ahead[known]) ** 2
-    mean_square = float(counted[known] @ per_doubling / counted[known].sum())
-    return float(np.sqrt(mean_square)), int(known.sum())
+    growth = float(np.sqrt(counted[known] @ per_doubling / counted[known].sum()))
+    n_errors = int(known.sum())
+    return (max(growth, least) if n_errors < FEWEST_ERRORS else growth), n_errors
+
+
+def _half_step(means: Averages) -> float:
+    """Half of what the last doubling changed: as far from carrying the last value on as from the line."""
+    if len(means.amounts) < 2:
+        return 0.0
+    return float(abs(np.diff(means.targets[-2:]) / np.diff(means.x[-2:]))[0]) / 2
 
 
 def _rivals(score: Floats, n_errors: int, noise: float) -> tuple[int, ...]:

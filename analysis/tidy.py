@@ -253,10 +253,11 @@ def _split(keys: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
 
 
 def _repeat_notes(table: pd.DataFrame, identical: NDArray[np.intp]) -> tuple[str, ...]:
-    return tuple(
-        f"row {_row(table, row)} repeats an earlier row in every column; both are kept"
-        for row in identical.tolist()
-    )
+    """One sentence, however many there are: rounded values of runs without a seed often repeat."""
+    if not len(identical):
+        return ()
+    verb = "repeats an earlier row" if len(identical) == 1 else "repeat earlier rows"
+    return (f"{_rows(table, identical)} {verb} in every column; all are kept",)
 
 
 def _scale_notes(points: Floats, scale: float) -> list[str]:

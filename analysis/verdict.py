@@ -127,7 +127,8 @@ def _reasons(tests: Departures, margin: float, metric: Metric, n_runs: int) -> I
 
 def _fitting_reason(tests: Departures) -> str:
     if tests.n_amounts < 3:
-        return f"{counted(tests.n_amounts, 'distinct amount')}: any two lie on a line"
+        why = "one is no curve" if tests.n_amounts == 1 else "any two lie on a line"
+        return f"{counted(tests.n_amounts, 'distinct amount')}: {why}"
     if tests.lack_of_fit is None:
         return "no replicates to compare with: lack of fit cannot be tested"
     one = tests.lack_of_fit

@@ -7,7 +7,7 @@ import py3langid
 from experiments.annotated.solution import Unreadable, computes, steps_of
 from experiments.grading.batch import reference_of
 from experiments.text import query_id
-from orchestrator.specs import Filters
+from orchestrator.strategies import Filters
 
 # A calculation in prose, where none is annotated: `3 x 4 = 12`.
 _EQUATION = re.compile(r"[\d.,()$%\s]*\d\s*[-+*/x×÷][-+*/x×÷\d.,()$%\s]*=\s*\$?-?[\d.,]*\d")

@@ -24,14 +24,14 @@ from experiments.sources import Problems, located, name_of, read_hashed, stream_
 from experiments.stream import Problem
 from experiments.text import normalise, query_id, row_id
 from orchestrator.refusal import Refused
-from orchestrator.specs import (
+from orchestrator.specs import SymbolicSource
+from orchestrator.strategies import (
     AnnotatedStrategy,
     LlmStrategy,
     RejectionStrategy,
     SeedStrategy,
     Server,
     Single,
-    SymbolicSource,
     SymbolicStrategy,
     TableStrategy,
 )

@@ -22,7 +22,7 @@ from experiments.resume import Resumption
 from experiments.sieve import Counted, Sieve
 from experiments.sources import Problems, read_hashed
 from orchestrator.refusal import Refused
-from orchestrator.specs import Filters, LlmStrategy, RejectionStrategy
+from orchestrator.strategies import Filters, LlmStrategy, RejectionStrategy
 
 IDENTITY = 16  # bytes of a digest, so many that no two queries ever share one
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from experiments.offers import Candidate
 from experiments.sieve import spelling
-from orchestrator.specs import LlmStrategy, Strategy
+from orchestrator.strategies import LlmStrategy, Strategy
 
 NAME, PROVENANCE = "pool.parquet", "provenance.parquet"
 SCHEMA = pa.schema(

@@ -13,7 +13,7 @@ from experiments.llm.augment import SEED, Written, Yields
 from experiments.sources import Problems
 from orchestrator.identity import digest
 from orchestrator.refusal import Refused
-from orchestrator.specs import RejectionStrategy
+from orchestrator.strategies import RejectionStrategy
 
 KEPT = "kept"
 # What verdicts are called where the answers of other models are counted.

@@ -9,7 +9,7 @@ from experiments.held_out import HeldOut
 from experiments.offers import Candidate
 from experiments.sources import Problems
 from experiments.text import normalise, query_id
-from orchestrator.specs import Filters
+from orchestrator.strategies import Filters
 
 
 class Sieve:

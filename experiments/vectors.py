@@ -13,6 +13,7 @@ from experiments.compute import settle
 from experiments.distances import Floats, topics_of
 from experiments.pretrained import read_tokenizer
 from experiments.prompts import prompt_tokens
+from orchestrator.artifacts import Store
 from orchestrator.refusal import Refused
 
 Embed = Callable[[Sequence[str]], Floats]
@@ -106,12 +107,16 @@ def _means(model: Any, rows: Sequence[Sequence[int]]) -> Floats:
 
 def largest_checkpoint(plan: Mapping[str, Any], store: Path) -> tuple[Path, Path | None]:
     """The folder of the checkpoint that was trained on most, and of its base. Raises Refused for none."""
+    whole = Store(store.parent).whole
     made = [
         (artifact["spec"]["subset"]["n"], key)
         for key, artifact in plan["artifacts"].items()
-        if artifact["kind"] == "checkpoint" and (store / "checkpoint" / key / "manifest.json").is_file()
+        if artifact["kind"] == "checkpoint" and whole("checkpoint", key)
     ]
     if not made:
-        raise Refused("--features states needs a checkpoint, and none is made yet; run the study first")
+        raise Refused(
+            "--features states needs the weights of a checkpoint, and none is made yet or all were evicted; "
+            "run the study first, with keep=all or keep=largest"
+        )
     key = max(made)[1]
     return store / "checkpoint" / key, store / "base" / plan["artifacts"][key]["inputs"]["base"]

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.specs import AnswerRule, Count, Data, Rate, Seed, Share, Source, Spec, Strategy
+from orchestrator.specs import AnswerRule, Count, Data, Rate, Seed, Share, Source, Spec
+from orchestrator.strategies import Strategy
 
 
 class Subset(Spec):

@@ -12,7 +12,7 @@ from orchestrator.pools import PoolPlanner
 from orchestrator.prompts import text_of
 from orchestrator.refusal import Refused
 from orchestrator.settings import Way
-from orchestrator.specs import RejectionStrategy
+from orchestrator.strategies import RejectionStrategy
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from orchestrator.artifacts import Store
 from orchestrator.cell import Cell
 from orchestrator.facts import Facts, held_out
 from orchestrator.identity import Artifact, Kind, canonical, digest, key_of
-from orchestrator.specs import MixtureStrategy, RejectionStrategy, Strategy
+from orchestrator.strategies import MixtureStrategy, RejectionStrategy, Strategy
 
 T = TypeVar("T")
 SERVER = "server"  # where a model answers, among the places of a pool beside the digests of its data

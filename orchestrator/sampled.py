@@ -4,7 +4,7 @@ from typing import Any
 
 from orchestrator.cell import Benchmark, Cell, Evaluate, Sampling
 from orchestrator.prompts import text_of
-from orchestrator.specs import MixtureStrategy, RejectionStrategy, SeedStrategy, Strategy
+from orchestrator.strategies import MixtureStrategy, RejectionStrategy, SeedStrategy, Strategy
 
 SEEDS_ALONE = SeedStrategy(kind="seed", name="seed")
 

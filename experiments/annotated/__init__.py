@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from experiments.annotated.augment import Row, Yield, varied
 from experiments.annotated.backward import backwards
-from orchestrator.specs import AnnotatedStrategy
+from orchestrator.strategies import AnnotatedStrategy
 
 __all__ = ["Row", "Yield", "rows"]
 

@@ -11,7 +11,7 @@ from experiments.annotated.numerals import Number, simplest
 from experiments.annotated.reading import Lost
 from experiments.annotated.solution import Step
 from experiments.text import has_letter
-from orchestrator.specs import Masked
+from orchestrator.strategies import Masked
 
 # Money and measures have no more in these problems.
 MOST_DECIMALS = 2

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from experiments.grading.characters import plain
 from experiments.grading.marks import last_box, marked, tails
@@ -94,16 +95,23 @@ def grade(completion: str, expected: Reference, finish_reason: str) -> Verdict:
 def _answer(text: str) -> tuple[str, Written | None]:
     """The line that states the answer, and its number."""
     for tail in tails(text):
-        line = _readable(_DECORATION.sub("", tail, count=1).partition("\n")[0][:LONGEST_LINE])
-        if (number := result(line)) is not None:
+        line, number = _stated(_DECORATION.sub("", tail, count=1).partition("\n")[0][:LONGEST_LINE])
+        if number is not None:
             return line, number
     box = last_box(text)
     if box is not None:
-        line = _readable(box[:LONGEST_LINE])
+        line, number = _stated(box[:LONGEST_LINE])
         # One number and its unit; more are an expression.
-        if (number := result(line)) is not None and _is_unit(line[number.end :]):
+        if number is not None and _is_unit(line[number.end :]):
             return line, number
     return "", None
+
+
+@lru_cache(maxsize=10_000)
+def _stated(line: str) -> tuple[str, Written | None]:
+    """The line as it is read, and its result; the same few are met again and again."""
+    line = _readable(line)
+    return line, result(line)
 
 
 def _readable(line: str) -> str:
@@ -125,6 +133,8 @@ def _factor(line: str, number: Written) -> Fraction:
 def _is_met(expected: Reference, found: Written, factor: Fraction) -> bool:
     """An answer may say what the reference leaves out: of 2 million the 2 may be asked for."""
     assert found.value is not None
+    if found.value == expected.value:
+        return True
     rounding = _rounding(found, DIGITS_OF_ANSWER)
     if _is_close(found.value, expected.value, max(rounding, expected.rounding)):
         return True

@@ -14,16 +14,22 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
 def tails(text: str) -> Iterator[str]:
-    """What follows the last '####' and what follows the last 'the answer is', the later of the two first.
+    """What follows the last '####' and the last 'the answer is', the later of the two first.
 
     Marks at the very end, with nothing behind them, are those of an answer that was only begun.
     """
     stripped = text.rstrip("# \t\r\n")
-    hashes, phrases = stripped.rfind(_HASHES), list(_PHRASE.finditer(text))
-    found = [(hashes + len(_HASHES), stripped)] if hashes >= 0 else []
-    found += [(phrase.end(), text) for phrase in phrases[-1:]]
-    for start, whole in sorted(found, reverse=True):
-        yield whole[start:]
+    hashes = stripped.rfind(_HASHES)
+    if hashes >= 0:
+        yield from _behind_phrase(text[hashes:])
+        yield stripped[hashes + len(_HASHES) :]
+    yield from _behind_phrase(text[:hashes] if hashes >= 0 else text)
+
+
+def _behind_phrase(text: str) -> Iterator[str]:
+    phrases = list(_PHRASE.finditer(text))
+    if phrases:
+        yield text[phrases[-1].end() :]
 
 
 def marked(text: str) -> bool:

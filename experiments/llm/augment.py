@@ -11,7 +11,8 @@ from experiments.llm.backward import backward
 from experiments.llm.collect import Collector
 from experiments.llm.request import Answer, Request
 from experiments.text import has_letter, normalise, query_id
-from orchestrator.specs import AnswerRule, Generator, LlmStrategy
+from orchestrator.specs import AnswerRule
+from orchestrator.strategies import Generator, LlmStrategy
 
 # What a prompt asks to have in front of the new problem. Models like to say more before it.
 MARK = re.compile(r"^\W*new problem\W*?:[*_\s]*", re.IGNORECASE | re.MULTILINE)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from experiments.grading.batch import reference_of
 from experiments.text import has_letter
-from orchestrator.specs import AnswerRule, Masked
+from orchestrator.specs import AnswerRule
+from orchestrator.strategies import Masked
 
 # A number that stands by itself: no part of a word, a fraction, a time, a range or a longer number.
 _NUMBER = re.compile(r"(?<![\w.,:/-])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w:/-]|[.,]\d)")

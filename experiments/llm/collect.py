@@ -10,7 +10,7 @@ from experiments.llm.request import Answer, Request, price
 from experiments.llm.server import Chat
 from experiments.resume import Paused, Resumption
 from orchestrator.refusal import Refused
-from orchestrator.specs import Server
+from orchestrator.strategies import Server
 
 Progress = Callable[[float, str], None]
 

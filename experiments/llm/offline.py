@@ -21,7 +21,7 @@ from experiments.resume import Resumption
 from orchestrator.cell import Sampling
 from orchestrator.refusal import Refused
 from orchestrator.settings import Inference
-from orchestrator.specs import Generator, Server
+from orchestrator.strategies import Generator, Server
 
 REJECTED = Answer("", "rejected", 0, 0)
 PROOFS = "engines.json"  # which weights answered, by the generator's model

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from orchestrator.specs import ChatPrompt, Generator
+from orchestrator.strategies import ChatPrompt, Generator
 
 # English in the vocabularies of current models; for budgets and estimates only.
 CHARACTERS_PER_TOKEN = 3.5

@@ -13,7 +13,7 @@ import httpx
 
 from experiments.llm.request import Answer, Request, answer_in
 from orchestrator.refusal import Refused
-from orchestrator.specs import Server
+from orchestrator.strategies import Server
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 BUSY = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))

@@ -9,7 +9,8 @@ from random import Random
 from experiments.world.items import Seed, seeds
 from experiments.world.lexicon import Lexicon, generator, lexicon
 from experiments.world.problems import PATHS, Story, Topic, another_unit, draw_response, draw_story, response
-from orchestrator.specs import Operation, SymbolicSource, SymbolicStrategy
+from orchestrator.specs import Operation, SymbolicSource
+from orchestrator.strategies import SymbolicStrategy
 
 TRIES = 30  # for a row that is new, before a seed problem is passed over this time
 

@@ -101,6 +101,29 @@ def test_few_amounts_and_one_seed_give_numbers_and_say_what_they_lack(fit, amoun
     assert (found["holdout_error"] is None) == (amounts < 3)
 
 
+def test_two_amounts_are_forecast_halfway_between_the_line_and_the_last_value(fit):
+    runs = [{"n": n, "y": y} for n, y in ((100, 0.5), (200, 0.6))]
+    one = fits(fit(runs, "--law", "auto", "--predict", "400,150", "--json"))[0]
+    ahead, between = one["predictions"]
+    assert ahead["estimate"] == pytest.approx(65)
+    assert ahead["low"] < 60 < 70 < ahead["high"]
+    assert between["estimate"] == pytest.approx(50 + 10 * np.log2(1.5))
+    assert between["low"] is between["high"] is None
+
+
+def test_one_amount_has_an_interval_there_alone_and_none_leaves_the_metric(fit):
+    runs = [{"n": 100, "y": y} for y in (0.5, 0.9)]
+    there, elsewhere = fits(fit(runs, "--law", "auto", "--predict", "100,200", "--json"))[0]["predictions"]
+    assert [there["low"], there["high"]] == [0, 100]
+    assert elsewhere["estimate"] == pytest.approx(70)
+    assert elsewhere["low"] is elsewhere["high"] is None
+
+
+def test_intervals_of_a_line_stay_within_the_metric(fit):
+    one = fits(fit(rows(), "--law", "loglinear", "--predict", "1e7,1", "--json"))[0]
+    assert all(0 <= row["low"] <= row["estimate"] <= row["high"] <= 100 for row in one["predictions"])
+
+
 def test_far_forecasts_and_rivals_are_flagged(fit):
     found = fits(fit(rows(sd=0.03), "--law", "auto", "--predict", "16384,17000", "--json"))[0]
     far = [text for text in found["warnings"] if "beyond 4 times" in text]

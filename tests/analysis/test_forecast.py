@@ -105,6 +105,17 @@ def test_whatever_was_measured_forecasts_are_numbers_within_range_and_interval(v
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("m", [1, 3])
+def test_intervals_within_the_amounts_hold_runs_to_come(m):
+    formula, parameters = ACCURACY_LAWS["power"]
+    generator = np.random.default_rng(7)
+    amount = AMOUNTS[:1] * 2**4.5
+    runs = formula(amount, **parameters) + generator.normal(scale=1 / np.sqrt(m), size=60)
+    found = [one.at(amount)[0] for one in choose(noisy("power", 60, m), ACCURACY)]
+    inside = [one.low <= run <= one.high for one, run in zip(found, runs, strict=True)]
+    assert np.mean(inside) >= 0.88
+
+
 def test_a_group_is_forecast_the_same_alone_and_among_others():
     groups = noisy("power", 5)
     together = choose(groups, ACCURACY)

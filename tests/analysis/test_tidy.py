@@ -121,7 +121,7 @@ def test_rows_that_repeat_without_a_seed_are_kept_and_named(tmp_path):
     text = "n,acc\n128,.2\n256,.3\n256,.3\n"
     (group,) = groups(tmp_path, text, Columns("n", "acc", (), (), None))
     assert len(group.runs.values) == 3
-    assert group.notes == ("row 3 repeats an earlier row in every column; both are kept",)
+    assert group.notes == ("row 3 repeats an earlier row in every column; all are kept",)
 
 
 def test_percent_over_fractions_is_questioned(tmp_path):

@@ -109,7 +109,7 @@ def test_two_amounts_always_lie_on_a_line():
 def test_one_amount_cannot_tell():
     found = verdict(planted(line, K=1), ACCURACY)
     assert found.word is Word.CANNOT_TELL
-    assert found.reasons == ("1 distinct amount: any two lie on a line",)
+    assert found.reasons == ("1 distinct amount: one is no curve",)
 
 
 def test_four_amounts_show_a_departure_but_not_which():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from experiments.world import augmented
-from orchestrator.specs import SymbolicStrategy
+from orchestrator.strategies import SymbolicStrategy
 from tests.experiments.training import base_spec, made_base, source, write_pool
 
 

@@ -14,7 +14,7 @@ from experiments.annotated.solution import answer_of, computes, steps_of
 from experiments.pool import make_pool
 from experiments.resume import Resumption
 from orchestrator.refusal import Refused
-from orchestrator.specs import Masked
+from orchestrator.strategies import Masked
 from tests.experiments.test_pool import Tables
 
 REAL = Path(__file__).parents[3] / "shared/data/gsm8k/train.jsonl"

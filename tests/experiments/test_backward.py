@@ -7,7 +7,7 @@ import pytest
 
 from experiments.llm.backward import backward
 from experiments.pool import size
-from orchestrator.specs import Masked
+from orchestrator.strategies import Masked
 from tests.experiments.chatty import chatty
 from tests.experiments.llm_job import Job
 

@@ -10,7 +10,7 @@ import yaml
 
 from experiments.llm.augment import _new_query
 from experiments.llm.request import Answer, Request
-from orchestrator.specs import ChatPrompt, Generator
+from orchestrator.strategies import ChatPrompt, Generator
 from tests.experiments.chatty import chatty
 from tests.experiments.test_llm import GENERATOR, Job
 

@@ -15,7 +15,8 @@ from experiments.world import Row, augmented, base_mixture, items, vocabulary
 from experiments.world.lexicon import generator, lexicon
 from orchestrator.cell import Pretrain
 from orchestrator.refusal import Refused
-from orchestrator.specs import Operation, SymbolicSource, SymbolicStrategy, World
+from orchestrator.specs import Operation, SymbolicSource, World
+from orchestrator.strategies import SymbolicStrategy
 
 WORLD = World(seed=0, n_units=2000, n_everyday_units=64, zipf_alpha=1.0, zipf_offset=6.0)
 PRETRAIN = Pretrain(
