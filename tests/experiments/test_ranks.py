@@ -26,7 +26,7 @@ from tests.experiments.training import TRAIN, checkpoint_spec, quiet, write_pool
 pytestmark = pytest.mark.slow
 
 TWO = {"ranks": 2}
-N_STEPS = 150
+N_STEPS = 60
 # By rounding: sums of float32 in another order.
 CLOSE = {"rtol": 1e-3, "atol": 2e-5}
 
@@ -176,7 +176,7 @@ def test_ranks_share_what_memory_allows_each_of_them() -> None:
 
 
 def _wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900  # imports of two processes, on a machine that may be busy
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
