@@ -17,6 +17,7 @@ from typing import Any
 FIVE = ("amount=64,128,256,512,1024",)
 NINE = ("amount=64,90,128,181,256,362,512,724,1024",)
 STUDY = ("experiment=mini", "train=mini_trunk", "strategy=queries", "seed=0", "evaluate=[mini_test]")
+STUDY += ("hydra.sweeper.also=[]",)  # without the reference lines, which share nothing
 # Few items and little pretraining: only the training is looked at.
 SMALL = ("model.pretrain.tokens=20000", "evaluate.benchmarks.mini_test.source.n_items=20")
 ALONE = "train.trunk.shared=false"
