@@ -60,7 +60,7 @@ def test_a_partition_that_does_not_exist_is_red(slurm, tmp_path):
 def test_more_gpus_than_a_node_has_are_red_for_the_stage_that_asks(slurm, tmp_path):
     code, findings = doctor(tmp_path, "++cluster.stages.checkpoint.gpus=8", "--wait", "0")
     assert code == 1
-    assert set(red(findings)) == {"checkpoint: gpu", "checkpoint: sbatch"}
+    assert set(red(findings)) == {"trunk, checkpoint: gpu", "trunk, checkpoint: sbatch"}
 
 
 def test_time_above_the_limit_of_the_partition_is_red_although_sbatch_would_take_it(slurm, tmp_path):
