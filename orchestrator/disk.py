@@ -30,6 +30,11 @@ class Need:
         """All together."""
         return sum(self.stays.values()) + self.passing
 
+    @property
+    def weights(self) -> int:
+        """Of what is trained alone, which is known from its shape; all else is guessed, mostly too high."""
+        return sum(self.stays[kind] for kind in EVICTABLE) + self.passing
+
     def __str__(self) -> str:
         listed = ", ".join(f"{kind} {size(n_bytes)}" for kind, n_bytes in self.stays.items() if n_bytes)
         return f"{size(sum(self.stays.values()))} ({listed}), and up to {size(self.passing)} in passing"
@@ -65,15 +70,22 @@ def judge(check: str, free_bytes: int, needed_bytes: float | None) -> Finding:
 
 def found(outputs: Path, needed: Need) -> Finding:
     """The same where results will lie, whether or not that folder is there yet."""
-    nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
-    return judge(f"disk of {outputs}", shutil.disk_usage(nearest).free, needed.n_bytes)
+    return judge(f"disk of {outputs}", _free(outputs), needed.n_bytes)
 
 
 def refuse_too_small(outputs: Path, needed: Need) -> None:
-    """Raises Refused where less is free than will be written."""
-    finding = found(outputs, needed)
-    if finding.verdict == "bad":
-        raise Refused(f"{finding.check}: {finding.finding} ({needed}): {finding.remedy}")
+    """Raises Refused where less is free than weights alone will take."""
+    free = _free(outputs)
+    if free < needed.weights:
+        raise Refused(
+            f"disk of {outputs}: {size(free)} free, and weights alone need {size(needed.weights)} of "
+            f"{needed}: {REMEDY}"
+        )
+
+
+def _free(outputs: Path) -> int:
+    nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
+    return shutil.disk_usage(nearest).free
 
 
 def _largest(n_bytes: Iterable[int], at_once: int) -> int:

@@ -246,7 +246,7 @@ CELL = ["study=toy", "amount=8"]
         (["+evaluate.benchmarks.mini_test.rol=1"], "did you mean role?"),
         (
             ["strategy.kind=foo"],
-            "strategy.kind=foo is not possible: allowed: 'seed', 'symbolic', 'annotated', 'llm', 'table'",
+            "allowed: 'seed', 'symbolic', 'annotated', 'llm', 'rejection', 'table'",
         ),
         (["~strategy.kind"], "strategy.kind has no value"),
         (["amount=[1,2]"], "amount=[1, 2] is not possible"),

@@ -215,16 +215,28 @@ def test_another_train_seed_gives_other_weights_of_the_same_subset(to_go_on_from
     assert by_seed[0]["model.safetensors"] != by_seed[1]["model.safetensors"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk that holds the pools and the base, and little more."""
+@pytest.fixture(params=["900k"])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A disk that holds the pools and the base, and little more, unless another size is asked for."""
     disk = tmp_path / "outputs"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", disk], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", disk], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("only root can mount a small disk")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.parametrize("small_disk", ["400k"], indirect=True)
+def test_weights_that_cannot_fit_are_refused_before_anything_is_written(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    ran = doublings(tmp_path, "run", *AXES)
+    assert ran.returncode == 2
+    assert "weights alone need 635 kB" in ran.stderr
+    assert list(small_disk.iterdir()) == []
 
 
 def test_a_full_disk_is_named_and_nothing_is_half_there(small_disk: Path, tmp_path: Path) -> None:
