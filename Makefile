@@ -24,7 +24,7 @@ test-here:
 test-slurm:
 	$(BIN)/pytest -m slurm -o cache_dir=.pytest_cache/slurm || $(BIN)/pytest -m slurm -o cache_dir=.pytest_cache/slurm --last-failed
 
-check: $(STAMP)  ## the same without the slow tests; under a minute on two cores that do nothing else
+check: $(STAMP)  ## the same without the slow tests; one to two minutes on two cores
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not slurm" -q
 

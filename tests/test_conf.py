@@ -90,6 +90,7 @@ def test_what_is_made_of_others_makes_a_cell_of_its_name(way):
         assert len({part.writer.model_dump_json() for part in cell.strategy.parts.values()}) == 3
 
 
+@pytest.mark.slow
 def test_the_data_decide_how_a_strategy_is_made():
     [([cell], _), _] = composed("study=toy", "amount=8", "strategy=numbers")
     assert cell.strategy.kind == "symbolic"
@@ -97,6 +98,7 @@ def test_the_data_decide_how_a_strategy_is_made():
     assert {cell.strategy.kind for cell in cells} == {"annotated"}
 
 
+@pytest.mark.slow
 def test_the_mini_study_has_its_references_beside_the_grid():
     [(cells, _), grid] = composed("experiment=mini")
     assert len(cells) == 3 * 5 * 3 + 1 + 3
@@ -105,6 +107,7 @@ def test_the_mini_study_has_its_references_beside_the_grid():
     assert all(cell.subset_seed == cell.train_seed for cell in cells)
 
 
+@pytest.mark.slow
 def test_axes_of_the_command_line_reach_the_references_too():
     [(cells, _), _] = composed("experiment=mini", "seed=5", "amount=256,512", "train.learning_rate=1e-3")
     assert {cell.train.learning_rate for cell in cells} == {1e-3}
@@ -114,6 +117,7 @@ def test_axes_of_the_command_line_reach_the_references_too():
     ]
 
 
+@pytest.mark.slow
 def test_one_path_of_the_data_reaches_training_and_test():
     [(cells, _), _] = composed("experiment=gsm8k_small", "data.path=here")
     assert {cell.data.seed.path for cell in cells} == {"here"}
@@ -121,6 +125,7 @@ def test_one_path_of_the_data_reaches_training_and_test():
     assert [cell.amount for cell in cells] == [234, 467, 934, 1868, 3736, 7473, 0]
 
 
+@pytest.mark.slow
 def test_the_small_study_goes_further_with_other_numbers_than_its_seed_set_has():
     [(cells, _), _] = composed("experiment=gsm8k_small", "strategy=seed,numbers", "data.path=here")
     most = {

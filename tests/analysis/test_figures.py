@@ -148,6 +148,7 @@ def test_bars_stand_at_amounts_that_all_strategies_have(tmp_path):
     assert "512" not in labels
 
 
+@pytest.mark.slow
 def test_a_bar_is_as_high_as_the_mean_of_its_runs(studies):
     panels = study_panels(studies["three strategies"])
     axes = figures.bars(panels, Column.DOUBLE).axes[0]

@@ -116,6 +116,7 @@ def test_intervals_within_the_amounts_hold_runs_to_come(m):
     assert np.mean(inside) >= 0.88
 
 
+@pytest.mark.slow
 def test_a_group_is_forecast_the_same_alone_and_among_others():
     groups = noisy("power", 5)
     together = choose(groups, ACCURACY)

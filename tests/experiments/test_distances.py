@@ -50,6 +50,7 @@ def test_texts_of_one_kind_cannot_be_told_apart_and_those_of_two_can() -> None:
     assert remote.auc == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_more_of_a_pool_never_covers_less() -> None:
     pool, benchmark = shop(120, 0), shop(60, 1)
     features = Words([*pool, *benchmark])

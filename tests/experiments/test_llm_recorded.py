@@ -100,6 +100,7 @@ def test_without_a_vote_a_wrong_calculation_still_goes(tmp_path: Path) -> None:
     assert summary["removed"]["wrong equation"] == 1
 
 
+@pytest.mark.slow
 def test_sane_answers_all_stay(tmp_path: Path) -> None:
     strict = {"answer": "gsm8k", "distinct_paths": True, "language": "en", "max_characters": 2000}
     summary, rows = made(tmp_path, 1.0, SANE, **strict)

@@ -69,6 +69,7 @@ def test_every_amount_of_examples_holds_the_shares_and_each_part_keeps_its_order
         assert here == alone[: len(here)]
 
 
+@pytest.mark.slow
 @given(rows_of_a_pool, weights_of_parts)
 def test_a_query_of_two_parts_is_of_the_first_with_all_its_rows(
     rows: list[Row], weights: dict[str, int]

@@ -38,6 +38,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(places=st.lists(st.integers(0, N_ROWS - 1), max_size=2 * N_ROWS))
 def test_rows_are_taken_in_any_order_and_as_often_as_asked(path: Path, places: list[int]) -> None:

@@ -189,6 +189,7 @@ def test_a_cause_is_found_behind_what_it_led_to() -> None:
     assert cause_of(error) == "disk full"
 
 
+@pytest.mark.slow
 def test_a_pause_that_comes_late_does_not_touch_the_next_request(server: Server, tmp_path: Path) -> None:
     server.send(ask="pause")
     server.make("pool", POOL, tmp_path)

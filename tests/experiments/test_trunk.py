@@ -47,6 +47,7 @@ def state_in(trunk: Path) -> dict[str, bytes]:
     return {name: tensor.numpy().tobytes() for name, tensor in tensors if name not in measured}
 
 
+@pytest.mark.slow
 def test_cooldowns_of_one_trunk_are_bit_for_bit_the_trainings_that_share_nothing(
     inputs: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -47,6 +47,7 @@ def test_texts_of_two_kinds_lie_apart_by_what_a_model_sees(llama: Path) -> None:
     assert close.auc < 0.75 < remote.auc
 
 
+@pytest.mark.slow
 def test_a_study_is_seen_by_the_model_that_is_named(tmp_path: Path, llama: Path) -> None:
     study = Study(tmp_path)
     folder = tmp_path / "studies/toy"

@@ -106,6 +106,7 @@ def cell(*overrides: str) -> Cell:
     return found[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
