@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator import triage
-from orchestrator.identity import Artifact, Kind
+from orchestrator.identity import Artifact, Kind, made_of
 from orchestrator.leases import Lease
 from orchestrator.ledger import Ledger, needed_again
 from orchestrator.note import stop_file
@@ -51,24 +51,14 @@ class Shared:
         store = self._ledger.store
         left = {key: self.artifacts[key] for key in self._left}
         left = {key: left[key] for key in left.keys() - store.complete(left.values())}
-        evicted = store.without_weights(self._made_from(left.values()))
+        inputs = (key for artifact in left.values() for key in artifact.inputs.values())
+        evicted = store.without_weights(made_of(inputs, self.artifacts).values())
 
         def missing(again: set[str]) -> Iterable[Artifact]:
             return [*left.values(), *(self.artifacts[key] for key in again)]
 
         again = needed_again(evicted, missing)
         return [*sorted(again - left.keys()), *(key for key in self._left if key in left)]
-
-    def _made_from(self, artifacts: Iterable[Artifact]) -> list[Artifact]:
-        """All that they go back to."""
-        found: dict[str, Artifact] = {}
-        unseen = [key for artifact in artifacts for key in artifact.inputs.values()]
-        while unseen:
-            key = unseen.pop()
-            if key not in found:
-                found[key] = self.artifacts[key]
-                unseen += found[key].inputs.values()
-        return list(found.values())
 
     def _claim(self, unfinished: Sequence[Artifact], about: Mapping[str, str]) -> Claim | None:
         waiting = {artifact.key for artifact in unfinished}

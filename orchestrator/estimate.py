@@ -1,12 +1,12 @@
 """What artifacts will cost: asked of the stages once per shape, since seeds cost nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.artifacts import Store
 from orchestrator.facts import Oracle
-from orchestrator.identity import Artifact
+from orchestrator.identity import Artifact, inputs_first
 from orchestrator.pace import Pace
 from orchestrator.settings import Jobs
 
@@ -37,7 +37,7 @@ def estimate(
     shapes: dict[str, Shape] = {}
     questions: dict[Shape, dict[str, Any]] = {}
     first: dict[Shape, Artifact] = {}
-    for artifact in _inputs_first(artifacts):
+    for artifact in inputs_first(artifacts.values()):
         inputs = {role: shapes[key] for role, key in artifact.inputs.items()}
         shape = numbers.setdefault(
             (artifact.kind, _seedless(artifact.spec), tuple(inputs.items())), len(numbers)
@@ -82,19 +82,3 @@ def _seedless(spec: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     subset = {name: value for name, value in spec.get("subset", {}).items() if name != "seed"}
     plain = {**known, **subset}
     return tuple((name, id(v) if isinstance(v, dict | list) else v) for name, v in plain.items())
-
-
-def _inputs_first(artifacts: Mapping[str, Artifact]) -> Iterable[Artifact]:
-    """Depth first, so that an artifact comes after all it is made from."""
-    done: set[str] = set()
-
-    def visit(artifact: Artifact) -> Iterable[Artifact]:
-        if artifact.key in done:
-            return
-        for key in artifact.inputs.values():
-            yield from visit(artifacts[key])
-        done.add(artifact.key)
-        yield artifact
-
-    for artifact in artifacts.values():
-        yield from visit(artifact)

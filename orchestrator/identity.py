@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -31,6 +31,20 @@ class Artifact:
     def shares_engine(self) -> bool:
         """Whether one engine, which takes long to start, makes many of these where nothing comes between."""
         return self.spec.get("engine") == "vllm"
+
+
+def made_of(
+    keys: Iterable[str], artifacts: Mapping[str, Artifact], without: Container[str] = frozenset()
+) -> dict[str, Artifact]:
+    """These and all that they are made from, each before its inputs; the walk ends at those `without`."""
+    found: dict[str, Artifact] = {}
+    ahead = [*keys][::-1]
+    while ahead:
+        key = ahead.pop()
+        if key not in found and key not in without:
+            found[key] = artifacts[key]
+            ahead += reversed([*artifacts[key].inputs.values()])
+    return found
 
 
 def inputs_first(artifacts: Iterable[Artifact]) -> list[Artifact]:

@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator import triage
 from orchestrator.artifacts import Store
 from orchestrator.files import read_json, write_json
-from orchestrator.identity import Artifact
+from orchestrator.identity import Artifact, made_of
 from orchestrator.leases import Leases
 from orchestrator.settings import LocalCluster, SlurmCluster
 
@@ -155,23 +155,15 @@ def needed_again(evicted: set[str], missing: Callable[[set[str]], Iterable[Artif
     `missing` says what is to be made where some of them count as absent; those may need others.
     """
     again: set[str] = set()
-    while more := (evicted - again) & {key for made in missing(again) for key in made.inputs.values()}:
+    while left := evicted - again:
+        more = left & {key for made in missing(again) for key in made.inputs.values()}
+        if not more:
+            break
         again |= more
     return again
 
 
 def wanted(artifacts: Mapping[str, Artifact], complete: set[str]) -> dict[str, Artifact]:
     """What must be made: derived backwards from the records that are missing."""
-    needed: dict[str, Artifact] = {}
-
-    def need(key: str) -> None:
-        if key in complete or key in needed:
-            return
-        needed[key] = artifacts[key]
-        for made_from in artifacts[key].inputs.values():
-            need(made_from)
-
-    for key, artifact in artifacts.items():
-        if artifact.kind == "record":
-            need(key)
-    return needed
+    records = (key for key, artifact in artifacts.items() if artifact.kind == "record")
+    return made_of(records, artifacts, without=complete)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.identity import Artifact, Kind
+from orchestrator.identity import Artifact, Kind, made_of
 from orchestrator.ledger import Ledger, State, wanted
 from orchestrator.note import read_note
 from orchestrator.pace import Pace, declared
@@ -68,7 +68,8 @@ class Saved:
 
     def by_urgency(self, to_make: Mapping[str, Artifact]) -> tuple[str, ...]:
         """Keys, those first that others wait for or that show results; among equals the longest first."""
-        for_pools = _for_pools(to_make)
+        of_pools = (key for made in to_make.values() if made.kind == "pool" for key in made.inputs.values())
+        for_pools = made_of(of_pools, self.artifacts, without=self.artifacts.keys() - to_make.keys())
 
         def turn(key: str) -> tuple[Any, ...]:
             first = key in for_pools
@@ -85,19 +86,3 @@ class Saved:
     def cell_states(self, states: Mapping[str, State]) -> list[State]:
         """How far every cell is, in the order of the plan."""
         return [cell_state(cell, states) for cell in self.document["cells"]]
-
-
-def _for_pools(to_make: Mapping[str, Artifact]) -> set[str]:
-    """What pools are still to be made from."""
-    found: set[str] = set()
-
-    def need(artifact: Artifact) -> None:
-        for key in artifact.inputs.values():
-            if key in to_make and key not in found:
-                found.add(key)
-                need(to_make[key])
-
-    for artifact in to_make.values():
-        if artifact.kind == "pool":
-            need(artifact)
-    return found

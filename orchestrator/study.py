@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.cell import Cell
 from orchestrator.estimate import Cost
 from orchestrator.files import write_text
-from orchestrator.identity import Artifact, inputs_first
+from orchestrator.identity import Artifact, inputs_first, made_of
 from orchestrator.ledger import State
 from orchestrator.plan import Audit, Plan, PlannedCell
 from orchestrator.planfile import fingerprint, read_artifacts, read_plan, write_index, write_plan
@@ -184,14 +184,7 @@ def cell_state(cell: Mapping[str, Any], states: Mapping[str, State]) -> State:
 
 def makings(cell: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> list[Artifact]:
     """All that a cell is made from, trunks and parts of mixtures too, each behind its inputs."""
-    found: dict[str, Artifact] = {}
-    ahead = list(cell["artifacts"]["record"].values())
-    while ahead:
-        key = ahead.pop()
-        if key not in found:
-            found[key] = artifacts[key]
-            ahead += artifacts[key].inputs.values()
-    return inputs_first(found.values())
+    return inputs_first(made_of(cell["artifacts"]["record"].values(), artifacts).values())
 
 
 def _audit(one: Audit) -> dict[str, Any]:
