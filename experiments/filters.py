@@ -1,8 +1,7 @@
 """What a row must be to stay in a pool, as the filters of its strategy ask."""
 
+import importlib
 import re
-
-import py3langid
 
 from experiments.annotated.solution import Unreadable, computes, steps_of
 from experiments.grading.batch import reference_of
@@ -33,10 +32,11 @@ def failing(filters: Filters, query: str, response: str) -> str | None:
 
 def language_of(text: str) -> str | None:
     """ISO 639-1, by the words of a text; None where these are too few to tell."""
-    words = " ".join(word for word in _WORD.findall(_FORMULA.sub(" ", text)))
+    words = " ".join(_WORD.findall(_FORMULA.sub(" ", text)))
     if len(words) < FEWEST_LETTERS:
         return None
-    language: str = py3langid.classify(words)[0]
+    # Its model is read with it, which pools that are not asked for a language need not wait for.
+    language: str = importlib.import_module("py3langid").classify(words)[0]
     return language
 
 

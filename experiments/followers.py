@@ -87,7 +87,8 @@ class Followers:
                 "MASTER_ADDR": host,
                 "MASTER_PORT": str(store.port),
             }
-            process = _started(nodes[rank // per_node], place)
+            node = nodes[rank // per_node]
+            process = _started(node if node != nodes[0] else None, place)
             self._processes.append(process)
             threading.Thread(target=self._watch, args=(rank, process, self._ending), daemon=True).start()
         ranks.join(store, 0, n_ranks, 0)
@@ -136,9 +137,10 @@ def _tell(process: "subprocess.Popen[bytes]", request: Mapping[str, Any]) -> Non
     process.stdin.flush()
 
 
-def _started(node: str, place: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _started(node: str | None, place: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """On another node of the job, or on this one (None)."""
     command = [sys.executable, "-m", "experiments", "follow"]
-    if node != _nodes()[0]:
+    if node is not None:
         # Beside the step of this process, with the GPUs of the job on that node.
         command = ["srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={node}", *command]
     return subprocess.Popen(

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from experiments import annotated, world
 from experiments.held_out import HeldOut, declared
-from experiments.llm.augment import empty_yields, rewritten
+from experiments.llm.augment import Written, empty_yields, rewritten
 from experiments.llm.collect import Collector
 from experiments.llm.journal import Journal
 from experiments.rejection import right_answers
@@ -174,10 +174,8 @@ def _written(strategy: LlmStrategy, making: Making) -> Offer:
         state = making.resumption
         with Journal(state.folder / "answers.jsonl") as journal, _model(strategy.server, state) as model:
             collector = Collector(strategy.server, state, journal, making.progress, model)
-            for row in rewritten(strategy, problems, making.forbidden, collector, yields):
-                identity = row_id(row.query, row.response)
-                provenance.setdefault(identity, row.provenance)
-                yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
+            written = rewritten(strategy, problems, making.forbidden, collector, yields)
+            yield from _noted(written, provenance)
             if model is not None:
                 notes["engines"] = model.proofs()
 
@@ -197,13 +195,21 @@ def _sampled(strategy: RejectionStrategy, making: Making) -> Offer:
     yields = empty_yields()
     provenance: dict[str, Mapping[str, Any]] = {}
 
-    def rows() -> Iterator[Candidate]:
-        for row in right_answers(strategy, making.given, making.inputs["completions"], yields):
-            identity = row_id(row.query, row.response)
-            provenance.setdefault(identity, row.provenance)
-            yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
+    right = right_answers(strategy, making.given, making.inputs["completions"], yields)
+    return Offer(strategy, _noted(right, provenance), {"yield": yields}, provenance)
 
-    return Offer(strategy, rows(), {"yield": yields}, provenance)
+
+def _noted(rows: Iterable[Written], provenance: dict[str, Mapping[str, Any]]) -> Iterator[Candidate]:
+    """The rows, and how a model came to write each, by its id; of equal rows as the first one was."""
+    for row in rows:
+        candidate = _candidate(row)
+        provenance.setdefault(candidate.row_id, row.provenance)
+        yield candidate
+
+
+def _candidate(row: world.Row | Written) -> Candidate:
+    identity = row_id(row.query, row.response)
+    return Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
 
 
 def _given(problems: Iterable[Problem], operation: str) -> Iterator[Candidate]:
@@ -226,9 +232,7 @@ def _generated(strategy: SymbolicStrategy, seed: Any, making: Making) -> Iterato
     )
     if len(rows) < strategy.rows:
         raise Refused(_too_few(strategy, len(rows), seed.n_items))
-    for row in rows:
-        identity = row_id(row.query, row.response)
-        yield Candidate(identity, row.source_id, row.operation, row.path, row.query, row.response)
+    yield from map(_candidate, rows)
 
 
 def _varied(

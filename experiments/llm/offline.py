@@ -1,6 +1,5 @@
 """A model in this process that answers the requests of a strategy: no server, a batch at a time."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from experiments.pretrained import read_tokenizer
 from experiments.prompts import text_tokens
 from experiments.resume import Resumption
 from orchestrator.cell import Sampling
+from orchestrator.files import read_json, write_json
 from orchestrator.refusal import Refused
 from orchestrator.settings import Inference
 from orchestrator.strategies import Generator, Server
@@ -75,7 +75,7 @@ class Offline:
     def proofs(self) -> dict[str, Any]:
         """Which weights answered, by the generator's model: each way that they were held, of all tries."""
         path = self._resumption.folder / PROOFS
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found: dict[str, Any] = read_json(path) if path.exists() else {}
         return found
 
     def _model(self, generator: Generator) -> _Loaded:
@@ -106,9 +106,7 @@ class Offline:
         known = self.proofs()
         if proof not in known.setdefault(model, []):
             known[model].append(dict(proof))
-        aside = self._resumption.folder / f"{PROOFS}.aside"
-        aside.write_text(json.dumps(known), encoding="utf-8")
-        aside.replace(self._resumption.folder / PROOFS)
+        write_json(self._resumption.folder / PROOFS, known)
 
 
 def _folder_of(generator: Generator) -> Path:
